@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# kvm-intel-fast: see README.md.  "make help" lists the targets.
+#
+#   KDIR=  kernel build folder (default: the running kernel's, else the newest
+#          headers installed)
+#   KSRC=  kernel source tree (default: Debian's package linux-source-X.Y)
+#   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+
+running := /lib/modules/$(shell uname -r)/build
+KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
+	$(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V)))
+KSRC ?=
+
+release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
+	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
+out := build/$(release)
+module := $(out)/kvm-intel-fast.ko
+sources := $(wildcard vmx/*.[ch] nested/*.[ch])
+tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
+
+# One make at a time works on build/; another waits, and finds it done.
+.PHONY: all
+all:
+ifeq ($(release),)
+	@scripts/prepare '$(KDIR)' '$(KSRC)' build/none
+else
+	@mkdir -p build
+	@+flock build/.lock $(MAKE) --no-print-directory $(module)
+endif
+
+# Rewritten only when KDIR or KSRC changes, so that it works as a prerequisite.
+$(out)/.inputs: FORCE
+	@mkdir -p $(out)
+	@echo '$(abspath $(KDIR)) $(abspath $(KSRC))' > $@.$$$$ && \
+	{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
+
+$(out)/.prepared: $(out)/.inputs scripts/prepare scripts/check-hooks \
+		$(wildcard patches/*/*) $(tarballs) \
+		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
+	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm'
+	@touch $@
+
+$(module): $(out)/.prepared Kbuild $(sources) $(wildcard $(KDIR)/Module.symvers)
+	@scripts/build '$(KDIR)' '$(out)'
+
+.PHONY: load unload
+load: all
+	scripts/load $(module) $(PARAMS)
+unload:
+	scripts/load stock
+
+.PHONY: bench test
+bench:
+	selftests/bench
+test:
+	selftests/test
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+.PHONY: help
+help:
+	@echo 'make          build kvm-intel-fast.ko (KDIR= and KSRC= choose the kernel)'
+	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
+	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
+	@echo 'make test     run all tests'
+	@echo 'make clean    remove build/'
+
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The one place that knows which kernel line is being built.
+ *
+ * Everything else is written once, for all lines.  A difference between lines
+ * becomes a macro or an inline function here, never an #ifdef elsewhere.
+ */
+#ifndef KVM_INTEL_FAST_COMPAT_H
+#define KVM_INTEL_FAST_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#error "kvm-intel-fast supports the kernel line 6.1 only: build against its headers and source."
+#endif
+
+#endif /* KVM_INTEL_FAST_COMPAT_H */

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * debugfs file kvm/<pid>-<fd>/kvm_intel_fast: the counters of one VM, a line
+ * "name value" each, summed over its vCPUs.
+ *
+ * Invariant: kvm.ko removes the VM's debugfs directory, and waits for readers,
+ * before it frees any vCPU; so a reader never sees a freed vCPU.
+ */
+#include <linux/debugfs.h>
+#include <linux/kvm_host.h>
+#include <linux/seq_file.h>
+
+#include "vmx/vmx.h"
+
+static int kvm_intel_fast_show(struct seq_file *file, void *unused)
+{
+	struct kvm *kvm = file->private;
+	struct fast_counters sum = {};
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		const struct fast_counters *one = &to_vmx(vcpu)->fast.counters;
+
+#define COUNTER(name) sum.name += READ_ONCE(one->name);
+		FAST_COUNTERS(COUNTER)
+#undef COUNTER
+	}
+
+#define COUNTER(name) seq_printf(file, #name " %llu\n", sum.name);
+	FAST_COUNTERS(COUNTER)
+#undef COUNTER
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast);
+
+/**
+ * fast_counters_show_in_debugfs - create the VM's counter file, once
+ * @kvm: the VM; its first vCPU is being created
+ *
+ * A VM without a debugfs directory (debugfs off, or a name clash) goes without
+ * the file, as it goes without KVM's own statistics.
+ *
+ * Context: process context, may sleep; callers may race for the same VM.
+ */
+void fast_counters_show_in_debugfs(struct kvm *kvm)
+{
+	if (test_and_set_bit(FAST_VM_IN_DEBUGFS, &to_kvm_vmx(kvm)->fast.flags))
+		return;
+	if (IS_ERR_OR_NULL(kvm->debugfs_dentry))
+		return;
+	debugfs_create_file("kvm_intel_fast", 0444, kvm->debugfs_dentry, kvm,
+			    &kvm_intel_fast_fops);
+}

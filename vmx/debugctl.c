@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L1's reads of IA32_DEBUGCTL without a VM exit.
+ *
+ * Skipped: the RDMSR exit of L1, and KVM's answer to it.
+ *
+ * Inputs of the skipped answer, and who changes them:
+ *  - GUEST_IA32_DEBUGCTL of vmcs01.  The register holds it while L1 runs, and
+ *    L1's writes still exit: hardware answers with the field itself.
+ *  - The host's FREEZE_IN_SMM, which KVM puts into the field and hides from the
+ *    guest: the only bit by which the two answers differ.  Another CPU may flip
+ *    it at any time by IPI; kvm.ko reads the register with interrupts off
+ *    before each entry and announces a change by KVM_RUN_LOAD_DEBUGCTL, after
+ *    which interrupts stay off until the guest runs.
+ *  - User space's MSR filter: is_valid_passthrough_msr() knows this MSR, so
+ *    vmx_disable_intercept_for_msr() and vmx_msr_filter_changed() honour it.
+ *
+ * Invariant: vmcs01 lets the read pass only while its field is known to lack
+ * FREEZE_IN_SMM.  vmcs02 always intercepts: its field is not vmcs12's.
+ *
+ * KVM_RUN_LOAD_DEBUGCTL is announced once.  When KVM emulates instead of
+ * entering, stock does not reload the field; the read is then intercepted until
+ * the next change.
+ */
+#include "vmx/vmx.h"
+#include "vmx/debugctl.h"
+#include "vmx/debugctl_rule.h"
+#include "x86.h"
+
+/**
+ * debugctl_vcpu_create - let the new vCPU's L1 read IA32_DEBUGCTL
+ * @vcpu: the vCPU; its last seen host_debugctl is 0, so that kvm.ko announces
+ *	  a set FREEZE_IN_SMM before the first entry
+ *
+ * Context: process context, vCPU not yet visible to anyone.
+ */
+void debugctl_vcpu_create(struct kvm_vcpu *vcpu)
+{
+	if (!debugctl_passthrough)
+		return;
+	vmx_disable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	to_vmx(vcpu)->fast.counters.debugctl_pass_through++;
+}
+
+/**
+ * debugctl_host_changed - the host's FREEZE_IN_SMM flipped
+ * @vcpu: the vCPU, its host_debugctl holding the new value
+ * @field_is_fresh: the current VMCS was given the new bit
+ *
+ * Changes the intercept in vmcs01 even while L2 runs: stock writes vmcs01's
+ * field again on every nested VM exit, so it is fresh before L1 runs.
+ *
+ * Context: interrupts off.
+ */
+void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+
+	if (!debugctl_passthrough)
+		return;
+
+	if (debugctl_read_may_pass(vcpu->arch.host_debugctl, field_is_fresh)) {
+		vmx_disable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+		counters->debugctl_pass_through++;
+		return;
+	}
+
+	vmx_enable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	if (field_is_fresh)
+		counters->debugctl_intercept_freeze++;
+	else
+		counters->debugctl_intercept_missed++;
+}
+
+/**
+ * debugctl_verify - compare the hardware's answer with stock's (verify=1)
+ * @vcpu: the vCPU about to enter
+ *
+ * Checked before the entry, not after the exit: L1's writes exit, so what the
+ * field holds now is all that a read can return, and a wrong answer is
+ * prevented rather than reported.  On a mismatch the read is intercepted.
+ *
+ * Context: interrupts off.
+ */
+void debugctl_verify(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	u64 field;
+
+	if (is_guest_mode(vcpu) || !cpu_has_vmx_msr_bitmap() ||
+	    vmx_test_msr_bitmap_read(vmx->vmcs01.msr_bitmap, MSR_IA32_DEBUGCTLMSR))
+		return;
+
+	vmx->fast.counters.debugctl_verify_checks++;
+	field = vmcs_read64(GUEST_IA32_DEBUGCTL);
+	if (likely(field == debugctl_stock_answer(field) &&
+		   kvm_msr_allowed(vcpu, MSR_IA32_DEBUGCTLMSR, KVM_MSR_FILTER_READ)))
+		return;
+
+	vmx->fast.counters.debugctl_verify_mismatches++;
+	vmx_enable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	WARN_ONCE(1, "kvm-intel-fast: L1 could read IA32_DEBUGCTL %#llx, host %#llx, against stock's rule\n",
+		  field, vcpu->arch.host_debugctl);
+}
+
+/**
+ * debugctl_count_read - count a read of IA32_DEBUGCTL that KVM answers
+ * @vcpu: the vCPU that reads
+ * @host_initiated: user space reads (KVM_GET_MSRS): not an exit, not counted
+ *
+ * Context: any in which KVM emulates RDMSR.
+ */
+void debugctl_count_read(struct kvm_vcpu *vcpu, bool host_initiated)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+
+	if (host_initiated)
+		return;
+	if (is_guest_mode(vcpu))
+		counters->debugctl_exit_l2++;
+	else if (vcpu->arch.host_debugctl & DEBUGCTLMSR_FREEZE_IN_SMM)
+		counters->debugctl_exit_l1_freeze++;
+	else
+		counters->debugctl_exit_l1_other++;
+}
