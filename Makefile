@@ -8,7 +8,7 @@
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
 
 SHELL := /bin/bash
-MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
 
 running := /lib/modules/$(shell uname -r)/build
 KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
@@ -44,7 +44,7 @@ $(out)/.prepared: $(out)/.inputs scripts/prepare scripts/check-hooks \
 	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm'
 	@touch $@
 
-$(module): $(out)/.prepared Kbuild $(sources) $(wildcard $(KDIR)/Module.symvers)
+$(module): $(out)/.prepared Kbuild scripts/build $(sources) $(wildcard $(KDIR)/Module.symvers)
 	@scripts/build '$(KDIR)' '$(out)'
 
 .PHONY: load unload
@@ -54,10 +54,9 @@ unload:
 	scripts/load stock
 
 .PHONY: bench test
-bench:
-	selftests/bench
-test:
-	selftests/test
+# They build other projects, to which our flags mean nothing.
+bench test:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
 
 .PHONY: clean
 clean:

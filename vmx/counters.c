@@ -12,24 +12,30 @@
 
 #include "vmx/vmx.h"
 
+static const char * const names[] = {
+#define COUNTER(name) #name,
+	FAST_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
 static int kvm_intel_fast_show(struct seq_file *file, void *unused)
 {
 	struct kvm *kvm = file->private;
-	struct fast_counters sum = {};
+	u64 sum[ARRAY_SIZE(names)] = {};
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
+	int n;
 
+	BUILD_BUG_ON(sizeof(sum) != sizeof(struct fast_counters));
 	kvm_for_each_vcpu(i, vcpu, kvm) {
-		const struct fast_counters *one = &to_vmx(vcpu)->fast.counters;
+		const u64 *counters = (const u64 *)&to_vmx(vcpu)->fast.counters;
 
-#define COUNTER(name) sum.name += READ_ONCE(one->name);
-		FAST_COUNTERS(COUNTER)
-#undef COUNTER
+		for (n = 0; n < ARRAY_SIZE(names); n++)
+			sum[n] += READ_ONCE(counters[n]);
 	}
 
-#define COUNTER(name) seq_printf(file, #name " %llu\n", sum.name);
-	FAST_COUNTERS(COUNTER)
-#undef COUNTER
+	for (n = 0; n < ARRAY_SIZE(names); n++)
+		seq_printf(file, "%s %llu\n", names[n], sum[n]);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast);

@@ -65,6 +65,7 @@ static struct kunit_suite debugctl_suite = {
 	.name = "debugctl",
 	.test_cases = debugctl_cases,
 };
+
 kunit_test_suite(debugctl_suite);
 
 MODULE_LICENSE("GPL");

@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# build_test.sh KDIR: the module builds, and what cannot be built is refused in
+# a sentence that says what was found and what to do, leaving nothing behind.
+#
+# Works in a copy of the project; nothing is loaded, nothing installed.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+. "$here/tap.sh"
+
+kdir=${1:?usage: build_test.sh KDIR}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+clone=$work/clone
+mkdir "$clone"
+(cd "$top" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$clone")
+cd "$clone" || exit 1
+git init -q . && git add -A
+release=$(sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' "$kdir/include/generated/utsrelease.h")
+module=build/$release/kvm-intel-fast.ko
+
+# The stock source, to be spoilt in copies.
+mkdir "$work/source"
+tar -xf /usr/src/linux-source-6.1.tar.xz -C "$work/source" --strip-components=1 --wildcards \
+	'*/arch/x86/kvm' '*/arch/x86/include/asm/kvm_host.h' '*/include/linux/kvm_host.h' 'linux-source-6.1/Makefile'
+
+spoilt() { # FILE SED-EXPRESSION - a source tree with one file changed
+	rm -rf "$work/spoilt"
+	cp -r "$work/source" "$work/spoilt"
+	sed -i "$2" "$work/spoilt/$1"
+	! cmp -s "$work/source/$1" "$work/spoilt/$1"
+}
+
+# refused WORDS MAKE-ARGUMENTS... - make fails, says WORDS, builds nothing
+refused() {
+	local words=$1 log
+	shift
+	rm -rf build
+	if log=$(make "$@" 2>&1); then
+		echo "make succeeded: $log"
+		return 1
+	fi
+	echo "$log"
+	grep -qF -- "$words" <<< "$log" && grep -q '^  expected: ' <<< "$log" &&
+		grep -q '^  to do: ' <<< "$log" &&
+		[ -z "$(find build -name '*.ko' -o -name '*.tmp.*' 2>/dev/null)" ]
+}
+
+builds_in_a_minute() {
+	local start=$SECONDS
+	make KDIR="$kdir" && [ -f "$module" ] && [ $((SECONDS - start)) -lt 60 ]
+}
+
+second_make_does_nothing() {
+	local before after
+	before=$(stat -c '%y' "$module")
+	[ -z "$(make KDIR="$kdir" 2>&1)" ] || return 1
+	after=$(stat -c '%y' "$module")
+	[ "$before" = "$after" ]
+}
+
+two_makes_at_once() {
+	rm -rf build
+	make KDIR="$kdir" > "$work/one" 2>&1 &
+	make KDIR="$kdir" > "$work/two" 2>&1 && wait $! && [ -f "$module" ] &&
+		[ "$(cat "$work/one" "$work/two" | grep -c BUILD)" = 1 ]
+}
+
+changed_file_is_rebuilt() {
+	touch vmx/debugctl.c
+	make KDIR="$kdir" 2>&1 | grep -q BUILD
+}
+
+named_kvm_intel() {
+	[ "$(modinfo -F name "$module")" = kvm_intel ] &&
+		modinfo -F version "$module" | grep -q fast &&
+		[ "$(modinfo -F vermagic "$module" | cut -d' ' -f1)" = "$release" ]
+}
+
+parameters_described() {
+	modinfo -F parm "$module"
+	[ "$(modinfo -F parm "$module" | wc -l)" -gt 20 ] &&
+		! modinfo -F parm "$module" | grep -v ':.*[A-Za-z].* '
+}
+
+modversions_match_headers() {
+	local count=0 crc symbol
+	while read -r crc symbol; do
+		grep -q "^$crc	$symbol	" "$kdir/Module.symvers" || { echo "$symbol"; return 1; }
+		count=$((count + 1))
+	done < <(modprobe --dump-modversions "$module" | grep -w 'kvm_[a-z_]*')
+	[ "$count" -gt 50 ]
+}
+
+headers_of_another_line() {
+	cp -r --parents "$kdir/include/generated/uapi/linux" "$work"
+	mkdir -p "$work/headers/include/generated"
+	cp -r "$kdir/include/generated/uapi" "$work/headers/include/generated/"
+	echo '#define UTS_RELEASE "5.10.0-1-amd64"' > "$work/headers/include/generated/utsrelease.h"
+	sed -i 's/MAJOR 6/MAJOR 5/; s/PATCHLEVEL 1/PATCHLEVEL 10/' \
+		"$work/headers/include/generated/uapi/linux/version.h"
+	touch "$work/headers/Module.symvers"
+	refused "of kernel 5.10." KDIR="$work/headers"
+}
+
+packages_of_two_versions() {
+	mkdir -p "$work/bin"
+	cat > "$work/bin/dpkg-query" <<'SHIM'
+#!/bin/sh
+case "$*" in
+*linux-source-*) echo "installed 6.1.999-1" ;;
+*) exec /usr/bin/dpkg-query "$@" ;;
+esac
+SHIM
+	chmod +x "$work/bin/dpkg-query"
+	PATH=$work/bin:$PATH refused "linux-source-6.1 is version 6.1.999-1" KDIR="$kdir"
+}
+
+source_of_another_version() {
+	spoilt Makefile 's/^SUBLEVEL = .*/SUBLEVEL = 1/' &&
+		refused "is of kernel 6.1.1, the headers" KDIR="$kdir" KSRC="$work/spoilt"
+}
+
+foreign_kvm_host_h() {
+	spoilt include/linux/kvm_host.h 's/u64 debugctl/u64 debugctl/; $a /* other */' &&
+		refused "include/linux/kvm_host.h differs" KDIR="$kdir" KSRC="$work/spoilt" &&
+		spoilt arch/x86/include/asm/kvm_host.h '$a /* other */' &&
+		refused "arch/x86/include/asm/kvm_host.h differs" KDIR="$kdir" KSRC="$work/spoilt"
+}
+
+patch_that_does_not_apply() {
+	spoilt arch/x86/kvm/vmx/vmx.c 's/vmx_reload_guest_debugctl(vcpu);/vmx_reload_debugctl(vcpu);/' &&
+		refused "does not apply" KDIR="$kdir" KSRC="$work/spoilt"
+}
+
+# The function that the hook is for is renamed: the patch lands, in the wrong one.
+hook_in_the_wrong_function() {
+	spoilt arch/x86/kvm/vmx/vmx.c 's/^static fastpath_t vmx_vcpu_run(/static fastpath_t vmx_vcpu_walk(/' &&
+		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt"
+}
+
+hook_twice() {
+	spoilt arch/x86/kvm/vmx/vmx.c '$a static void twin(void)\n{\n\tfast_vcpu_create(NULL);\n}' &&
+		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt"
+}
+
+own_source_does_not_compile() {
+	echo '#error broken' >> vmx/debugctl.c
+	refused "the module does not compile" KDIR="$kdir"
+	local status=$?
+	cp "$top/vmx/debugctl.c" vmx/debugctl.c
+	return $status
+}
+
+source_tree_as_ksrc() {
+	rm -rf build
+	make KDIR="$kdir" KSRC="$work/source" && [ -f "$module" ]
+}
+
+clean_leaves_the_clone() {
+	make clean && ! git status --porcelain --ignored | grep -v '^A '
+}
+
+check "builds from clean within 60 s" builds_in_a_minute
+check "an unchanged second make does nothing" second_make_does_nothing
+check "a changed file is rebuilt" changed_file_is_rebuilt
+check "the module is called kvm_intel, its version says fast" named_kvm_intel
+check "every parameter has a description" parameters_described
+check "modversions are those of the headers" modversions_match_headers
+check "two makes at once build once" two_makes_at_once
+check "a source tree serves as KSRC" source_tree_as_ksrc
+check "missing headers" refused "no kernel headers in '/nowhere'" KDIR=/nowhere
+check "missing source" refused "no kernel source in '/nowhere'" KDIR="$kdir" KSRC=/nowhere
+check "an unsupported kernel line" headers_of_another_line
+check "source and headers packages of two versions" packages_of_two_versions
+check "source of another version" source_of_another_version
+check "a kvm_host.h of another kernel" foreign_kvm_host_h
+check "a patch that does not apply" patch_that_does_not_apply
+check "a hook in the wrong function" hook_in_the_wrong_function
+check "a hook called once too often" hook_twice
+check "our source does not compile" own_source_does_not_compile
+check "make clean leaves the clone as it was" clean_leaves_the_clone
+finish

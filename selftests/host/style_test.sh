@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# style_test.sh KDIR: checkpatch --strict and sparse are clean on our kernel
+# code; every file names its licence.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+. "$here/tap.sh"
+
+kdir=${1:?usage: style_test.sh KDIR}
+cd "$top" || exit 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tar -xf /usr/src/linux-source-6.1.tar.xz -C "$work" --strip-components=1 --wildcards \
+	'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch'
+
+# Left out: what does not fit X-macro lists, and kernel types in user space.
+checkpatch() {
+	perl "$work/scripts/checkpatch.pl" --strict --no-tree --terse --no-summary --file \
+		--ignore COMPLEX_MACRO,MACRO_ARG_REUSE,TRAILING_SEMICOLON,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO \
+		--max-line-length=100 "$@"
+}
+
+sparse_is_clean() {
+	local release out
+	release=$(sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' "$kdir/include/generated/utsrelease.h")
+	make -s KDIR="$kdir" || return 1
+	out=$(make -C "$kdir" M="$top/build/$release" C=2 modules 2>&1)
+	grep -q CHECK <<< "$out" || { echo "sparse did not run"; return 1; }
+	! grep -E "build/$release/(vmx|nested)/.*(warning|error):" <<< "$out"
+}
+
+licensed() {
+	local bad
+	bad=$(git ls-files --cached --others --exclude-standard | grep -vE '^COPYING$|\.patch$' |
+		while read -r file; do
+			head -n 3 "$file" | grep -q SPDX-License-Identifier || echo "$file"
+		done)
+	[ -z "$bad" ] || { echo "$bad"; return 1; }
+}
+
+shopt -s nullglob
+check "checkpatch --strict: the module" checkpatch vmx/*.[ch] nested/*.[ch]
+check "checkpatch --strict: the selftests" checkpatch selftests/*.[ch] selftests/lab/guest/*.c
+check "sparse: the module" sparse_is_clean
+check "every file names its licence" licensed
+finish

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counters of what an emulated machine did between two marks.
+ *
+ * The mark is "xchg %bx,%bx" executed in VMX non-root mode. It exits nowhere and changes nothing. The
+ * first one opens a window; the next one closes it and writes counters.N.json (N from 0) into the
+ * emulator's working directory. A window is one for the whole machine: its CPUs are counted together.
+ *
+ * What a count means:
+ *  - An instruction is counted when the emulator starts to execute it. One that then faults or exits
+ *    is counted too, and again each time it is started again. A repeated string instruction counts
+ *    once, and once more each time it goes on after an interruption. The marks are not counted.
+ *  - "ticks" are those of the emulated clock, as RDTSC sees them. An iteration of a string
+ *    instruction takes one; an instruction that exits, faults or enters a guest may take none; a
+ *    halted machine takes them without an instruction. So they are not the sum of the instructions.
+ *  - "host" is VMX root mode (L0), "guest" is non-root mode (L1 and L2 alike).
+ *  - In the lists of "guest", an instruction is taken back when it ends in the exit named after it: it
+ *    is then found in "exits", so nothing is in both.
+ *  - "vm_entries" are the VMLAUNCH and VMRESUME instructions started in root mode, by current VMCS;
+ *    those that fail are among them.
+ *  - A VMCS is named by a number: 0 for the one that was current when the window opened, then in
+ *    order of first use.
+ *  - An exit reason is the number that the VMCS receives, bit 31 (failed entry) included.
+ *  - "host_ip" lists [address, instructions] for the kernel of L0; host_user_instructions is the rest.
+ *
+ * Invariant: counting never changes the machine's state, so a run is the same with and without it.
+ */
+#include "bochs.h"
+#include "pc_system.h"
+#include "cpu/cpu.h"
+#include "cpu/decoder/ia_opcodes.h"
+#include <array>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#if BX_INSTRUMENTATION
+
+typedef std::map<Bit32u, Bit64u> table;
+
+/* Instructions that are counted without a key, and the exit reason that each may end in (0: none). */
+#define PLAIN_INSTRUCTIONS(X) \
+	X(BX_IA_VMPTRLD_Mq, vmptrld, VMX_VMEXIT_VMPTRLD) \
+	X(BX_IA_VMCLEAR_Mq, vmclear, VMX_VMEXIT_VMCLEAR) \
+	X(BX_IA_INVEPT, invept, VMX_VMEXIT_INVEPT) \
+	X(BX_IA_INVVPID, invvpid, VMX_VMEXIT_INVVPID) \
+	X(BX_IA_VERW_Ew, verw, 0) \
+	X(BX_IA_XSETBV, xsetbv, VMX_VMEXIT_XSETBV) \
+	X(BX_IA_CPUID, cpuid, VMX_VMEXIT_CPUID)
+
+/* Instructions that are counted by VMCS field or by MSR. */
+#define KEYED_INSTRUCTIONS(X) \
+	X(vmread, VMX_VMEXIT_VMREAD) \
+	X(vmwrite, VMX_VMEXIT_VMWRITE) \
+	X(rdmsr, VMX_VMEXIT_RDMSR) \
+	X(wrmsr, VMX_VMEXIT_WRMSR)
+
+/* What one mode, root or non-root, executed. */
+struct mode_counts {
+	Bit64u instructions;
+#define X(opcode, name, reason) Bit64u name;
+	PLAIN_INSTRUCTIONS(X)
+#undef X
+#define X(name, reason) table name;
+	KEYED_INSTRUCTIONS(X)
+#undef X
+};
+
+/* The listed instruction that a CPU started last. */
+struct last_instruction {
+	Bit64u *count;		/* where it was counted, NULL if it is not a listed one */
+	Bit32u reason;		/* the exit that it may end in */
+	bool keyed;
+	Bit32u key;		/* its VMCS field or MSR */
+};
+
+struct exit_counts {
+	Bit64u count;
+	table keys;		/* VMCS fields or MSRs, for exits that have them */
+};
+
+struct window {
+	Bit64u start_tick;
+	Bit64u user_instructions;
+	mode_counts mode[2];	/* [0] root, [1] non-root */
+	std::unordered_map<Bit64u, Bit64u> host_ip;
+	std::vector<Bit64u> vmcs;
+	std::vector<Bit64u> entries;
+	std::map<std::pair<unsigned int, Bit32u>, exit_counts> exits;
+	std::vector<std::array<Bit64u, 2>> cpus;
+	std::vector<last_instruction> last;
+};
+
+bool counters_open;
+static window *w;
+
+static unsigned int vmcs_index(unsigned int cpu)
+{
+	Bit64u address = BX_CPU(cpu)->vmcsptr;
+
+	for (unsigned int n = 0; n < w->vmcs.size(); n++)
+		if (w->vmcs[n] == address)
+			return n;
+	w->vmcs.push_back(address);
+	w->entries.push_back(0);
+	return w->vmcs.size() - 1;
+}
+
+/* The emulator advances its clock in steps; what this CPU executed since the last step belongs to it too. */
+static Bit64u now(unsigned int cpu)
+{
+	Bit64u ticks = bx_pc_system.time_ticks();
+
+	if (BX_SMP_PROCESSORS == 1)
+		ticks += BX_CPU(cpu)->icount - BX_CPU(cpu)->icount_last_sync;
+	return ticks;
+}
+
+static void open_window(unsigned int cpu)
+{
+	w = new window();
+	w->cpus.resize(BX_SMP_PROCESSORS);
+	w->last.resize(BX_SMP_PROCESSORS);
+	vmcs_index(cpu);
+	w->start_tick = now(cpu);
+	counters_open = true;
+}
+
+static void put_number(FILE *out, const char *name, Bit64u n)
+{
+	fprintf(out, "\"%s\": " FMT_LL "u,\n", name, n);
+}
+
+static void put_table(FILE *out, const char *name, const table &t, const char *after)
+{
+	const char *comma = "";
+
+	fprintf(out, "\"%s\": {", name);
+	for (auto &e : t) {
+		if (!e.second)
+			continue;
+		fprintf(out, "%s\"0x%x\": " FMT_LL "u", comma, e.first, e.second);
+		comma = ", ";
+	}
+	fprintf(out, "}%s", after);
+}
+
+static void put_mode(FILE *out, const char *name, const mode_counts &m)
+{
+	fprintf(out, "\"%s\": {\n", name);
+#define X(opcode, name, reason) put_number(out, #name, m.name);
+	PLAIN_INSTRUCTIONS(X)
+#undef X
+#define X(name, reason) put_table(out, #name, m.name, reason == VMX_VMEXIT_WRMSR ? "\n" : ",\n");
+	KEYED_INSTRUCTIONS(X)
+#undef X
+	fprintf(out, "},\n");
+}
+
+/* Of all VMCSs together, the fields or MSRs of the exits with one reason. */
+static table exit_keys(Bit32u reason)
+{
+	table all;
+
+	for (auto &e : w->exits)
+		if (e.first.second == reason)
+			for (auto &k : e.second.keys)
+				all[k.first] += k.second;
+	return all;
+}
+
+static void put_exits(FILE *out)
+{
+	const char *comma = "";
+
+	fprintf(out, "\"exits\": [");
+	for (auto &e : w->exits) {
+		fprintf(out, "%s\n{\"vmcs\": %u, \"reason\": %u, \"count\": " FMT_LL "u",
+			comma, e.first.first, e.first.second, e.second.count);
+		if (!e.second.keys.empty()) {
+			fprintf(out, ", ");
+			put_table(out, "keys", e.second.keys, "");
+		}
+		fprintf(out, "}");
+		comma = ",";
+	}
+	fprintf(out, "],\n");
+	put_table(out, "exit_vmread_fields", exit_keys(VMX_VMEXIT_VMREAD), ",\n");
+	put_table(out, "exit_vmwrite_fields", exit_keys(VMX_VMEXIT_VMWRITE), ",\n");
+	put_table(out, "exit_rdmsr", exit_keys(VMX_VMEXIT_RDMSR), ",\n");
+	put_table(out, "exit_wrmsr", exit_keys(VMX_VMEXIT_WRMSR), ",\n");
+}
+
+static void put_lists(FILE *out)
+{
+	const char *comma = "";
+
+	fprintf(out, "\"vm_entries\": [");
+	for (Bit64u n : w->entries) {
+		fprintf(out, "%s" FMT_LL "u", comma, n);
+		comma = ", ";
+	}
+	comma = "";
+	fprintf(out, "],\n\"cpus\": [");
+	for (auto &c : w->cpus) {
+		fprintf(out, "%s{\"host\": " FMT_LL "u, \"guest\": " FMT_LL "u}", comma, c[0], c[1]);
+		comma = ", ";
+	}
+	comma = "";
+	fprintf(out, "],\n\"host_ip\": [");
+	std::map<Bit64u, Bit64u> sorted(w->host_ip.begin(), w->host_ip.end());
+	for (auto &e : sorted) {
+		fprintf(out, "%s[" FMT_LL "u, " FMT_LL "u]", comma, e.first, e.second);
+		comma = ", ";
+	}
+	fprintf(out, "]\n");
+}
+
+static void write_window(FILE *out, Bit64u end_tick)
+{
+	fprintf(out, "{\n");
+	put_number(out, "host_instructions", w->mode[0].instructions);
+	put_number(out, "host_user_instructions", w->user_instructions);
+	put_number(out, "guest_instructions", w->mode[1].instructions);
+	put_number(out, "ticks", end_tick - w->start_tick);
+	put_mode(out, "host", w->mode[0]);
+	put_mode(out, "guest", w->mode[1]);
+	put_exits(out);
+	put_lists(out);
+	fprintf(out, "}\n");
+}
+
+/* Written under another name first: a file with the final name is complete. */
+static void close_window(unsigned int cpu)
+{
+	static unsigned int number;
+	std::string name = "counters." + std::to_string(number++) + ".json";
+	std::string part = name + ".part";
+	Bit64u end_tick = now(cpu);
+	FILE *out = fopen(part.c_str(), "w");
+	bool good = out != NULL;
+
+	counters_open = false;
+	if (out) {
+		write_window(out, end_tick);
+		good = !ferror(out);
+		good = !fclose(out) && good;
+	}
+	if (!good || rename(part.c_str(), name.c_str()))
+		genlog->panic("counters: cannot write %s: %s", name.c_str(), strerror(errno));
+	delete w;
+	w = NULL;
+}
+
+static bool is_mark(unsigned int cpu, bxInstruction_c *i)
+{
+	return i->getIaOpcode() == BX_IA_XCHG_EwGw && i->modC0() && i->dst() == BX_16BIT_REG_BX &&
+	       i->src() == BX_16BIT_REG_BX && BX_CPU(cpu)->in_vmx_guest;
+}
+
+static void count_keyed(last_instruction *last, table *t, Bit32u key, Bit32u reason)
+{
+	Bit64u *count = &(*t)[key];
+
+	++*count;
+	*last = last_instruction{count, reason, true, key};
+}
+
+static void count_plain(last_instruction *last, Bit64u *count, Bit32u reason)
+{
+	++*count;
+	*last = last_instruction{count, reason, false, 0};
+}
+
+static void count_listed(unsigned int cpu, bxInstruction_c *i, mode_counts *m)
+{
+	last_instruction *last = &w->last[cpu];
+	bx_gen_reg_t *reg = BX_CPU(cpu)->gen_reg;
+	Bit32u msr = reg[BX_32BIT_REG_ECX].dword.erx;
+
+	last->count = NULL;
+	switch (i->getIaOpcode()) {
+#define X(opcode, name, reason) case opcode: count_plain(last, &m->name, reason); break;
+	PLAIN_INSTRUCTIONS(X)
+#undef X
+	/* The field's number is in a register in the memory forms as in the register forms. */
+	case BX_IA_VMREAD_EdGd:
+	case BX_IA_VMREAD_EqGq:
+		count_keyed(last, &m->vmread, reg[i->src()].dword.erx, VMX_VMEXIT_VMREAD);
+		break;
+	case BX_IA_VMWRITE_GdEd:
+	case BX_IA_VMWRITE_GqEq:
+		count_keyed(last, &m->vmwrite, reg[i->dst()].dword.erx, VMX_VMEXIT_VMWRITE);
+		break;
+	case BX_IA_RDMSR:
+		count_keyed(last, &m->rdmsr, msr, VMX_VMEXIT_RDMSR);
+		break;
+	case BX_IA_WRMSR:
+		count_keyed(last, &m->wrmsr, msr, VMX_VMEXIT_WRMSR);
+		break;
+	case BX_IA_VMLAUNCH:
+	case BX_IA_VMRESUME:
+		if (!BX_CPU(cpu)->in_vmx_guest)
+			w->entries[vmcs_index(cpu)]++;
+		break;
+	default:
+		break;
+	}
+}
+
+static void count_instruction(unsigned int cpu, bxInstruction_c *i)
+{
+	bool guest = BX_CPU(cpu)->in_vmx_guest;
+
+	w->mode[guest].instructions++;
+	w->cpus[cpu][guest]++;
+	if (!guest) {
+		if (BX_CPU(cpu)->sregs[BX_SEG_REG_CS].selector.rpl == 3)
+			w->user_instructions++;
+		else
+			w->host_ip[BX_CPU(cpu)->get_instruction_pointer()]++;
+	}
+	count_listed(cpu, i, &w->mode[guest]);
+}
+
+/* Called before each instruction while a window is open, and before each one that may be a mark. */
+void counters_instruction(unsigned int cpu, bxInstruction_c *i)
+{
+	if (!is_mark(cpu, i)) {
+		if (counters_open)
+			count_instruction(cpu, i);
+	} else if (counters_open) {
+		close_window(cpu);
+	} else {
+		open_window(cpu);
+	}
+}
+
+/* Called for each VM exit while a window is open. */
+void counters_exit(unsigned int cpu, Bit32u reason)
+{
+	exit_counts *e = &w->exits[std::make_pair(vmcs_index(cpu), reason)];
+	last_instruction *last = &w->last[cpu];
+
+	e->count++;
+	if (!last->count || last->reason != reason)
+		return;
+	--*last->count;
+	last->count = NULL;
+	if (last->keyed)
+		e->keys[last->key]++;
+}
+
+#endif

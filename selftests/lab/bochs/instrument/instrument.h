@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The emulator's instrumentation interface: which of its hooks this library uses.
+ *
+ * Invariant: while no window is open, an instruction costs two comparisons here. The two
+ * hooks in use are expanded in the emulator's own code; every other hook is empty and costs nothing.
+ */
+#if BX_INSTRUMENTATION
+
+#include "cpu/decoder/ia_opcodes.h"
+
+class bxInstruction_c;
+
+extern bool counters_open;
+
+void counters_instruction(unsigned int cpu, bxInstruction_c *i);
+void counters_exit(unsigned int cpu, Bit32u reason);
+
+#define BX_INSTR_BEFORE_EXECUTION(cpu, i) do {				\
+	if (__builtin_expect(counters_open ||				\
+			     (i)->getIaOpcode() == BX_IA_XCHG_EwGw, 0))	\
+		counters_instruction(cpu, i);				\
+} while (0)
+#define BX_INSTR_VMEXIT(cpu, reason, qualification) do {		\
+	if (counters_open)						\
+		counters_exit(cpu, reason);				\
+} while (0)
+
+#else
+
+#define BX_INSTR_BEFORE_EXECUTION(cpu, i)
+#define BX_INSTR_VMEXIT(cpu, reason, qualification)
+
+#endif
+
+#define BX_INSTR_INIT_ENV()
+#define BX_INSTR_EXIT_ENV()
+#define BX_INSTR_INITIALIZE(cpu)
+#define BX_INSTR_EXIT(cpu)
+#define BX_INSTR_RESET(cpu, type)
+#define BX_INSTR_HLT(cpu)
+#define BX_INSTR_MWAIT(cpu, addr, len, flags)
+#define BX_INSTR_DEBUG_PROMPT()
+#define BX_INSTR_DEBUG_CMD(cmd)
+#define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu, branch_eip, new_eip)
+#define BX_INSTR_CNEAR_BRANCH_NOT_TAKEN(cpu, branch_eip)
+#define BX_INSTR_UCNEAR_BRANCH(cpu, what, branch_eip, new_eip)
+#define BX_INSTR_FAR_BRANCH(cpu, what, prev_cs, prev_eip, new_cs, new_eip)
+#define BX_INSTR_OPCODE(cpu, i, opcode, len, is32, is64)
+#define BX_INSTR_EXCEPTION(cpu, vector, error_code)
+#define BX_INSTR_INTERRUPT(cpu, vector)
+#define BX_INSTR_HWINTERRUPT(cpu, vector, cs, eip)
+#define BX_INSTR_CLFLUSH(cpu, laddr, paddr)
+#define BX_INSTR_CACHE_CNTRL(cpu, what)
+#define BX_INSTR_TLB_CNTRL(cpu, what, new_cr3)
+#define BX_INSTR_PREFETCH_HINT(cpu, what, seg, offset)
+#define BX_INSTR_AFTER_EXECUTION(cpu, i)
+#define BX_INSTR_REPEAT_ITERATION(cpu, i)
+#define BX_INSTR_LIN_ACCESS(cpu, lin, phy, len, memtype, rw)
+#define BX_INSTR_PHY_ACCESS(cpu, phy, len, memtype, rw)
+#define BX_INSTR_INP(addr, len)
+#define BX_INSTR_INP2(addr, len, val)
+#define BX_INSTR_OUTP(addr, len, val)
+#define BX_INSTR_WRMSR(cpu, addr, value)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From the emulator's raw counters of one window to figures per iteration.
+
+Every figure is a count divided by the number of iterations.  Symbols are
+resolved with the /proc/kallsyms of the same run: L0 boots with nokaslr.
+"""
+
+import bisect
+import collections
+import json
+
+EXIT_REASONS = {
+    0: 'EXCEPTION_NMI', 1: 'EXTERNAL_INTERRUPT', 2: 'TRIPLE_FAULT', 7: 'INTERRUPT_WINDOW',
+    8: 'NMI_WINDOW', 10: 'CPUID', 12: 'HLT', 14: 'INVLPG', 15: 'RDPMC', 16: 'RDTSC',
+    18: 'VMCALL', 19: 'VMCLEAR', 20: 'VMLAUNCH', 21: 'VMPTRLD', 22: 'VMPTRST', 23: 'VMREAD',
+    24: 'VMRESUME', 25: 'VMWRITE', 26: 'VMXOFF', 27: 'VMXON', 28: 'CR_ACCESS', 29: 'DR_ACCESS',
+    30: 'IO_INSTRUCTION', 31: 'RDMSR', 32: 'WRMSR', 33: 'ENTRY_FAILURE_GUEST_STATE',
+    34: 'ENTRY_FAILURE_MSR_LOADING', 36: 'MWAIT', 37: 'MONITOR_TRAP_FLAG', 39: 'MONITOR',
+    40: 'PAUSE', 43: 'TPR_BELOW_THRESHOLD', 44: 'APIC_ACCESS', 45: 'VIRTUALIZED_EOI',
+    46: 'GDTR_IDTR_ACCESS', 47: 'LDTR_TR_ACCESS', 48: 'EPT_VIOLATION', 49: 'EPT_MISCONFIGURATION',
+    50: 'INVEPT', 51: 'RDTSCP', 52: 'PREEMPTION_TIMER', 53: 'INVVPID', 54: 'WBINVD', 55: 'XSETBV',
+    56: 'APIC_WRITE', 58: 'INVPCID', 59: 'VMFUNC', 62: 'PML_FULL', 63: 'XSAVES', 64: 'XRSTORS',
+}
+
+# SDM, "VMCS Layout": pin, primary, secondary and tertiary processor-based,
+# exit and entry controls.  A write to one of them makes the next entry dearer.
+CONTROL_FIELDS = {'0x4000', '0x4002', '0x401e', '0x2034', '0x400c', '0x4012'}
+
+MSR_PRED_CMD = '0x49'
+MSR_FLUSH_CMD = '0x10b'
+# The software L1D flush reads a buffer of 16 pages, a cache line at a time.
+L1D_FLUSH_LINES = 16 * 4096 // 64
+PAGE_MAP_FUNCTIONS = ('kvm_vcpu_map', '__kvm_vcpu_map')
+
+
+class Symbols:
+    """The functions of L0's kernel and modules, by address."""
+
+    def __init__(self, path):
+        entries = []
+        with open(path, encoding='ascii', errors='replace') as file:
+            for line in file:
+                words = line.split()
+                if len(words) >= 3 and words[1] in 'tTwW':
+                    entries.append((int(words[0], 16), words[2]))
+        entries.sort()
+        self.addresses = [address for address, _ in entries]
+        self.names = [name for _, name in entries]
+        self.start = {}
+        for address, name in entries:
+            self.start.setdefault(name, address)
+
+    def name(self, address):
+        """Of the function around address; parts that the compiler split off count as one."""
+        i = bisect.bisect(self.addresses, address) - 1
+        return self.names[i].split('.')[0] if i >= 0 else 'unknown'
+
+
+def profile(counters, symbols):
+    """Instructions of L0 by function, user mode as one."""
+    total = collections.Counter()
+    for address, count in counters['host_ip']:
+        total[symbols.name(address)] += count
+    if counters['host_user_instructions']:
+        total['user'] = counters['host_user_instructions']
+    return total
+
+
+def calls(counters, symbols, names):
+    """How often functions were entered: their first instruction's count."""
+    starts = {symbols.start[name] for name in names if name in symbols.start}
+    return sum(count for address, count in counters['host_ip'] if address in starts)
+
+
+def l1d_flushes(counters, symbols):
+    """By the software loop and by IA32_FLUSH_CMD."""
+    loop = [count for address, count in counters['host_ip']
+            if symbols.name(address) == 'vmx_l1d_flush']
+    # The loop's body runs once per line; nothing else there runs so often.
+    hottest = max(loop, default=0)
+    by_loop = hottest / L1D_FLUSH_LINES if hottest >= L1D_FLUSH_LINES else 0
+    return by_loop + counters['host']['wrmsr'].get(MSR_FLUSH_CMD, 0)
+
+
+def exits_by_level(counters):
+    """({reason: n} of L1, the same of L2): vmcs01 is the one in which VMRESUME exits."""
+    of_vmcs = collections.defaultdict(collections.Counter)
+    for entry in counters['exits']:
+        reason = entry['reason'] & 0xffff
+        of_vmcs[entry['vmcs']][EXIT_REASONS.get(reason, str(reason))] += entry['count']
+    levels = collections.Counter(), collections.Counter()
+    vmcs01 = {v for v, exits in of_vmcs.items() if exits['VMRESUME'] or exits['VMLAUNCH']}
+    for vmcs, exits in of_vmcs.items():
+        levels[0 if vmcs in vmcs01 or not vmcs01 else 1].update(exits)
+    return levels
+
+
+def per_iteration(counters, symbols, iterations):
+    """The bench's figures; see Documentation/measuring.md for each."""
+    def each(value):
+        if isinstance(value, dict):
+            return {key: each(n) for key, n in sorted(value.items()) if n}
+        return round(value / iterations, 4)
+
+    host, guest = counters['host'], counters['guest']
+    l1_exits, l2_exits = exits_by_level(counters)
+    figures = {
+        'l0_instructions': counters['host_instructions'],
+        'guest_instructions': counters['guest_instructions'],
+        'ticks': counters['ticks'],
+        'exits': l1_exits + l2_exits,
+        'exits_l1': l1_exits, 'exits_l2': l2_exits,
+        'exit_vmread_fields': counters['exit_vmread_fields'],
+        'exit_vmwrite_fields': counters['exit_vmwrite_fields'],
+        'exit_rdmsr': counters['exit_rdmsr'], 'exit_wrmsr': counters['exit_wrmsr'],
+        'vm_entries': sum(counters['vm_entries']),
+        'vmread': sum(host['vmread'].values()),
+        'vmwrite': sum(host['vmwrite'].values()),
+        'vmwrite_control': sum(n for field, n in host['vmwrite'].items()
+                               if field in CONTROL_FIELDS),
+        'rdmsr': host['rdmsr'], 'wrmsr': host['wrmsr'],
+        'guest_rdmsr': guest['rdmsr'], 'guest_wrmsr': guest['wrmsr'],
+        'guest_vmread': sum(guest['vmread'].values()),
+        'guest_vmwrite': sum(guest['vmwrite'].values()),
+        'l1d_flush': l1d_flushes(counters, symbols),
+        'ibpb': host['wrmsr'].get(MSR_PRED_CMD, 0),
+        'page_maps': calls(counters, symbols, PAGE_MAP_FUNCTIONS),
+    }
+    for name in ('vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'xsetbv'):
+        figures[name] = host[name]
+    figures = {name: each(value) for name, value in figures.items()}
+    figures['symbols'] = [[name, each(n)]
+                          for name, n in profile(counters, symbols).most_common()]
+    return figures
+
+
+def load(counters_path, kallsyms_path, iterations):
+    """Figures of the window in counters_path."""
+    with open(counters_path, encoding='ascii') as file:
+        counters = json.load(file)
+    return per_iteration(counters, Symbols(kallsyms_path), iterations)

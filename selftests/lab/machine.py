@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run one program as L0 user space in an emulated machine with VMX.
+
+    result = machine.run(machine.Spec(kernel='mini', program=['/path/to/test']), 'out')
+
+Every run has a private work directory, so several may run at once; nothing
+outside that, the cache and the output directory is written.  Invariant: the
+same Spec on the same inputs executes the same instructions in the machine:
+no wall-clock time, no host state gets in.
+"""
+
+import dataclasses
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import directboot
+import initramfs
+import verdict
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MIB = 1 << 20
+# The emulated clock.  One instruction is one tick of the TSC; a second of the
+# machine is IPS of them.  The kernel is told, because the CPU models claim the
+# frequency of the real part.
+IPS = 50000000
+EPOCH = 1700000000                      # the real-time clock at power-on
+POLL = 0.02
+DRAIN = 5                               # seconds from a panic to power-off
+SIGNATURE_MAGIC = b'~Module signature appended~\n'
+SIGNATURE_HEAD = 12
+MODULES_BEFORE_KVM = ('irqbypass',)
+
+
+@dataclasses.dataclass
+class Spec:
+    """What to run, and in what machine."""
+    program: list = dataclasses.field(default_factory=lambda: ['true'])
+    kernel: str = 'debian'              # debian, mini, debug or a directory
+    kvm_intel: str = 'stock'            # stock, none or the path of a .ko
+    kvm_opts: str = ''
+    kvm_intel_opts: str = ''
+    cpu_model: str = 'corei7_skylake_x'
+    cpu_features: str = ''              # the emulator's add_features
+    cpus: int = 1
+    memory: int = 1024                  # MiB
+    append: str = 'mitigations=off'
+    files: list = dataclasses.field(default_factory=list)     # (host, guest)
+    modules: list = dataclasses.field(default_factory=list)
+    time_limit: float = 120
+    symbols: bool = False
+    allowed: list = dataclasses.field(default_factory=list)   # patterns of known splats
+    ips: int = IPS
+    emulator: str = ''                  # its directory; default: bochs/build makes it
+    stop_on_oops: bool = True
+
+
+class LabError(Exception):
+    """The machine could not be set up; says what to do."""
+
+
+def tool(*argv):
+    """Run one of our helpers that prints a path; its progress goes to stderr."""
+    done = subprocess.run([os.path.join(HERE, argv[0]), *argv[1:]],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise LabError('%s failed; see above' % ' '.join(argv))
+    return done.stdout.strip().splitlines()[-1]
+
+
+def kernel_directory(name):
+    if os.path.isdir(name):
+        if not os.path.exists(os.path.join(name, 'vmlinux')):
+            raise LabError('%s holds no vmlinux; expected a directory as made by '
+                           'selftests/lab/kernel' % name)
+        return os.path.abspath(name)
+    return tool('kernel', name)
+
+
+def kernel_parameters(spec):
+    return ' '.join(filter(None, [
+        'console=ttyS0 loglevel=4 nokaslr acpi=off reboot=k panic=-1',
+        'oops=panic' if spec.stop_on_oops else '',
+        # Without these: seconds of self tests, a kernel clock 70 times slow,
+        # and now and then a processor that does not wake from MWAIT.
+        'cryptomgr.notests=1 tsc_early_khz=%d idle=halt' % (spec.ips // 1000),
+        spec.append]))
+
+
+def unsigned(module):
+    """A module without its signature, whose check takes longer than the boot."""
+    if not module.endswith(SIGNATURE_MAGIC):
+        return module
+    end = len(module) - len(SIGNATURE_MAGIC)
+    length = int.from_bytes(module[end - 4:end], 'big')
+    return module[:end - SIGNATURE_HEAD - length]
+
+
+def add_module(archive, plan, kernel, name, path=None, options=''):
+    if path is None:
+        path = os.path.join(kernel, 'modules', name + '.ko')
+    if not os.path.exists(path):
+        if path.startswith(kernel):     # built in, or the kernel script refused
+            return
+        raise LabError('%s does not exist; build the module first' % path)
+    guest = '/lab/modules/%s.ko' % name
+    with open(path, 'rb') as file:
+        archive.file(guest, unsigned(file.read()), 0o644)
+    plan.append(('insmod %s %s' % (guest, options)).strip())
+
+
+def add_program(archive, words):
+    """The program's argv in the machine; carried in when it is a host path."""
+    words = list(words)
+    if '/' in words[0] and os.path.isfile(words[0]):
+        guest = '/test/' + os.path.basename(words[0])
+        archive.copy(words[0], guest)
+        words[0] = guest
+    archive.file('lab/argv', b''.join(w.encode() + b'\0' for w in words), 0o644)
+
+
+def root_file_system(spec, kernel):
+    archive, plan = initramfs.base_archive(), []
+    for host, guest in spec.files:
+        archive.copy(host, guest)
+    for name in spec.modules:
+        if name.endswith('.ko'):
+            add_module(archive, plan, kernel, os.path.basename(name)[:-3], name)
+        else:
+            add_module(archive, plan, kernel, name)
+    if spec.kvm_intel != 'none':
+        for name in MODULES_BEFORE_KVM:
+            add_module(archive, plan, kernel, name)
+        add_module(archive, plan, kernel, 'kvm', options=spec.kvm_opts)
+        add_module(archive, plan, kernel, 'kvm-intel', options=spec.kvm_intel_opts,
+                   path=None if spec.kvm_intel == 'stock' else spec.kvm_intel)
+        plan.append('kvm')
+    plan += ['symbols'] if spec.symbols else []
+    plan += ['run']
+    add_program(archive, spec.program)
+    archive.file('lab/plan', '\n'.join(plan).encode(), 0o644)
+    return archive.bytes()
+
+
+def configuration(spec, images, emulator):
+    cpu = 'cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0, ' \
+        'msrs=%s' % (spec.cpu_model, spec.cpus, spec.ips,
+                     os.path.join(emulator, 'msrs.def'))
+    if spec.cpu_features:
+        cpu += ', add_features="%s"' % spec.cpu_features
+    return '\n'.join([
+        cpu,
+        'memory: guest=%d, host=%d' % (spec.memory, min(spec.memory, 2048)),
+        *images,
+        'com1: enabled=1, mode=file, dev=serial.txt',
+        'ata0: enabled=0',
+        'display_library: nogui',
+        'clock: sync=none, time0=%d' % EPOCH,
+        'log: emulator.txt',
+        'panic: action=fatal',
+        'error: action=ignore',
+        # Its report of the speed comes from a signal handler and can deadlock.
+        'info: action=report, nogui=ignore',
+        'port_e9_hack: enabled=1', ''])
+
+
+def read(path):
+    try:
+        with open(path, 'rb') as file:
+            return file.read()
+    except FileNotFoundError:
+        return b''
+
+
+class Emulator:
+    """One emulator process; knows when it ended and what it used."""
+
+    def __init__(self, directory, work):
+        self.usage = None
+        with open(os.path.join(work, 'frames'), 'wb') as output:
+            self.process = subprocess.Popen(
+                [os.path.join(directory, 'bochs'), '-q', '-f', 'bochsrc'], cwd=work,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+
+    def ended(self):
+        if self.usage is None:
+            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            if pid:
+                self.usage = usage
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+        return self.usage is not None
+
+    def wait(self, seconds):
+        deadline = time.monotonic() + seconds
+        while not self.ended() and time.monotonic() < deadline:
+            time.sleep(POLL)
+        return self.ended()
+
+    def stop(self):
+        """End it; the interrupt makes it log its registers first."""
+        for number, patience in ((signal.SIGINT, 3), (signal.SIGKILL, 60)):
+            if not self.ended():
+                self.process.send_signal(number)
+                self.wait(patience)
+
+
+def supervise(spec, directory, work):
+    """Run the emulator to its end; (wall seconds, timed out, usage)."""
+    start = time.monotonic()
+    emulator = Emulator(directory, work)
+    timed_out = False
+    try:
+        dying = None
+        while not emulator.wait(5 * POLL):
+            now = time.monotonic()
+            if dying is None and b'Kernel panic' in read(os.path.join(work, 'serial.txt')):
+                dying = now             # it resets, which switches it off
+            timed_out = now - start > spec.time_limit
+            if timed_out or (dying and now - dying > DRAIN):
+                break
+    finally:
+        emulator.stop()
+    return time.monotonic() - start, timed_out, emulator.usage
+
+
+def out_path(directory, name):
+    """Where a frame out/... goes; never outside directory."""
+    path = os.path.normpath(os.path.join(directory, name))
+    if not path.startswith(os.path.join(directory, 'out') + os.sep):
+        raise LabError('the guest sent a file with the name %r' % name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return path
+
+
+def save(directory, name, data):
+    with open(os.path.join(directory, name), 'wb') as file:
+        file.write(data)
+
+
+def keep_output(work, frames, directory):
+    os.makedirs(os.path.join(directory, 'out'), exist_ok=True)
+    save(directory, 'serial.txt', read(os.path.join(work, 'serial.txt')))
+    save(directory, 'emulator.txt', read(os.path.join(work, 'emulator.txt')))
+    save(directory, 'stdout.txt', frames.get('stdout', b''))
+    save(directory, 'dmesg.txt', verdict.clean_log(frames.get('dmesg', b'')).encode())
+    if 'kallsyms' in frames:
+        save(directory, 'kallsyms.txt', frames['kallsyms'])
+    for name, data in frames.items():
+        if name.startswith('out/'):
+            save(os.path.dirname(out_path(directory, name)), os.path.basename(name), data)
+    for path in glob.glob(os.path.join(work, 'counters.*.json')):
+        shutil.move(path, os.path.join(directory, os.path.basename(path)))
+
+
+def clear(directory):
+    """Nothing of an earlier run may look like a result of this one."""
+    for name in ('serial.txt', 'emulator.txt', 'stdout.txt', 'dmesg.txt', 'kallsyms.txt',
+                 'result.json'):
+        if os.path.exists(os.path.join(directory, name)):
+            os.unlink(os.path.join(directory, name))
+    for path in glob.glob(os.path.join(directory, 'counters.*.json')):
+        os.unlink(path)
+    shutil.rmtree(os.path.join(directory, 'out'), ignore_errors=True)
+
+
+def last_lines(frames, work, count=20):
+    """The end of the console, or of the kernel's log when the console is empty."""
+    text = verdict.clean_log(read(os.path.join(work, 'serial.txt'))).strip() or \
+        verdict.clean_log(frames.get('dmesg', b'')).strip()
+    return text.splitlines()[-count:]
+
+
+def number(meta, name):
+    return int(meta[name]) if re.fullmatch(r'-?\d+', meta.get(name, '')) else None
+
+
+def run(spec, directory):
+    """Run spec; leave its output in directory; return the content of result.json."""
+    kernel = kernel_directory(spec.kernel)
+    emulator = os.path.abspath(spec.emulator) if spec.emulator else tool('bochs/build')
+    directory = os.path.abspath(directory)
+    os.makedirs(directory, exist_ok=True)
+    clear(directory)
+    work = tempfile.mkdtemp(prefix='kvm-intel-fast-lab.')
+    try:
+        command_line = kernel_parameters(spec)
+        images = directboot.prepare(os.path.join(kernel, 'vmlinux'),
+                                    root_file_system(spec, kernel), command_line,
+                                    spec.memory * MIB, spec.cpus, work)
+        save(work, 'bochsrc', configuration(spec, images, emulator).encode())
+        wall, timed_out, usage = supervise(spec, emulator, work)
+        frames = verdict.collect(read(os.path.join(work, 'frames')))
+        meta = verdict.metadata(frames)
+        serial = read(os.path.join(work, 'serial.txt'))
+        status, reason = verdict.judge(frames, serial, timed_out,
+                                       spec.kvm_intel != 'none', spec.allowed)
+        keep_output(work, frames, directory)
+        if 'start_ticks' not in meta and 'end' not in frames:
+            save(directory, 'frames.txt', read(os.path.join(work, 'frames')))
+        result = {
+            'status': status, 'reason': reason, 'program_exit': number(meta, 'exit'),
+            'wall_seconds': round(wall, 3),
+            'cpu_seconds': round(usage.ru_utime + usage.ru_stime, 3),
+            'ticks': {when: number(meta, when + '_ticks')
+                      for when in ('init', 'start', 'stop', 'end')},
+            'max_rss_kib': usage.ru_maxrss,
+            'kernel': read(os.path.join(kernel, 'release')).decode().strip(),
+            'kernel_directory': kernel, 'kvm_intel': spec.kvm_intel,
+            'kvm_opts': spec.kvm_opts, 'kvm_intel_opts': spec.kvm_intel_opts,
+            'cpu_model': spec.cpu_model, 'cpu_features': spec.cpu_features,
+            'cpus': spec.cpus, 'memory_mib': spec.memory, 'cmdline': command_line,
+            'program': spec.program, 'emulator': os.path.basename(emulator),
+            'last_lines': last_lines(frames, work),
+        }
+        save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
+        return result
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def exit_status(result):
+    """The program's; 124 for a time-out, 125 when the machine failed."""
+    if result['status'] == 'timeout':
+        return 124
+    if result['status'] != 'ok':
+        return 125
+    return result['program_exit']
+
+
+def explain(result, directory):
+    """Say on stderr why a machine failed."""
+    print('run: %s: %s' % (result['status'], result['reason']), file=sys.stderr)
+    for line in result['last_lines']:
+        print('run: | ' + line, file=sys.stderr)
+    print('run: everything is in ' + directory, file=sys.stderr)

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Does the lab itself work?  TAP on standard output; no test of the module.
+# KERNEL=mini|debian|debug chooses the kernel (default: mini).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+kernel=${KERNEL:-mini}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0 failed=0
+
+ok() {	# ok STATUS DESCRIPTION
+	count=$((count + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $count - $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count - $2"
+		sed 's/^/# /' "$work/stderr"
+	fi
+}
+
+# lab EXPECTED DESCRIPTION OPTIONS...: the exit status of run must be EXPECTED.
+lab() {
+	local expected=$1 description=$2 status=0
+	shift 2
+	"$here/run" --kernel "$kernel" --out "$work/out" "$@" >"$work/stdout" 2>"$work/stderr" || status=$?
+	echo "exit status $status, expected $expected" >>"$work/stderr"
+	ok $((status != expected)) "$description"
+}
+
+status_is() { grep -q "\"status\": \"$1\"" "$work/out/result.json" && echo 0 || echo 1; }
+
+lab 0 'a program of the host runs' -- /bin/true
+lab 3 'the exit status comes back' -- sh -c 'echo out; echo err >&2; echo data >/out/file; exit 3'
+ok "$(printf 'out\nerr\n' | cmp -s - "$work/out/stdout.txt" && echo 0 || echo 1)" 'output comes back'
+ok "$(echo data | cmp -s - "$work/out/out/file" && echo 0 || echo 1)" 'files of /out come back'
+lab 0 'two processors are there' --cpus 2 -- sh -c 'test $(nproc) = 2'
+lab 125 'a panic fails the run' --no-kvm-intel -- sh -c 'echo c >/proc/sysrq-trigger; sleep 100'
+ok "$(status_is panic)" 'and is named'
+ok "$(python3 -c "import json; print(int(json.load(open('$work/out/result.json'))['wall_seconds'] > 30))")" \
+	'and is noticed before the time limit'
+lab 124 'a time-out is noticed' --no-kvm-intel --time-limit 15 -- sleep 1000000
+lab 125 'a missing CPU feature is no pass' --cpu-model core2_penryn_t9600 --kvm-intel-opts nested=2 -- true
+lab 0 'symbols come back' --symbols -- true
+ok "$(grep -q vmx_vcpu_run "$work/out/kallsyms.txt" && echo 0 || echo 1)" 'with those of kvm_intel'
+
+echo "1..$count"
+[ "$failed" = 0 ]

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What happened in an emulated machine, read from what it left behind.
+
+Input: the frames of the debug port (guest/frame.h) and the serial console.
+Invariant: a run is "ok" only when the guest's end marker arrived and neither
+the kernel's log nor the console shows a splat outside the allow list.
+"""
+
+import re
+
+HEADER = re.compile(rb'\n#lab (\S+) (\d+)\n')
+
+# Most severe first; the first that matches names the run.
+SPLATS = [
+    ('panic', re.compile(r'Kernel panic - not syncing')),
+    ('oops', re.compile(r'\bBUG: |\bOops: |general protection fault|kernel BUG at'
+                        r'|Unable to handle kernel|\bUBSAN: |\bKASAN: |KFENCE: '
+                        r'|soft lockup|hard LOCKUP|rcu.*detected (expedited )?stalls'
+                        r'|blocked for more than \d+ seconds|double fault|triple fault')),
+    ('warn', re.compile(r'^(\[[^]]*\] ?)+WARNING: |unchecked MSR access error|possible recursive locking'
+                        r'|inconsistent lock state|possible circular locking'
+                        r'|suspicious RCU usage|INFO: lockdep is turned off'
+                        r'|ODEBUG: |bad unlock balance|held lock freed|kvm_bug'
+                        r'|sleeping function called from invalid context'
+                        r'|kmemleak: [1-9]\d* new suspected')),
+]
+
+
+def parse_frames(stream):
+    """{name: bytes}; parts of one name are joined, a cut last one is kept."""
+    frames = {}
+    position = 0
+    while True:
+        match = HEADER.search(stream, position)
+        if not match:
+            return frames
+        begin, size = match.end(), int(match.group(2))
+        name = match.group(1).decode(errors='replace')
+        frames.setdefault(name, []).append(stream[begin:begin + size])
+        position = begin + size
+
+
+def collect(stream):
+    return {name: b''.join(parts) for name, parts in parse_frames(stream).items()}
+
+
+def metadata(frames):
+    lines = frames.get('meta', b'').decode(errors='replace').splitlines()
+    return dict(line.split('=', 1) for line in lines if '=' in line)
+
+
+def clean_log(raw):
+    """Kernel log lines without their <level> prefix."""
+    return re.sub(r'^<\d+>', '', raw.decode(errors='replace').replace('\r', ''), flags=re.M)
+
+
+def splats(text, allowed=()):
+    """[(kind, line)] of every suspicious line that no allowed pattern matches."""
+    found = []
+    for line in text.splitlines():
+        if any(re.search(pattern, line) for pattern in allowed):
+            continue
+        for kind, pattern in SPLATS:
+            if pattern.search(line):
+                found.append((kind, line))
+                break
+    return found
+
+
+def judge(frames, serial, timed_out, need_kvm, allowed=()):
+    """(status, reason): status as in result.json."""
+    meta = metadata(frames)
+    log = clean_log(frames.get('dmesg', b''))
+    console = serial.decode(errors='replace').replace('\r', '')
+    found = splats(log + '\n' + console, allowed)
+    for kind, _ in SPLATS:
+        for candidate, line in found:
+            if candidate == kind:
+                return kind, line
+    if 'end' in frames:
+        if 'error' in meta:
+            return ('no-kvm' if need_kvm else 'hang'), meta['error']
+        return 'ok', ''
+    if timed_out and 'start_ticks' in meta and 'exit' not in meta:
+        return 'timeout', 'the program did not end in time'
+    where = 'after the program ended' if 'exit' in meta else \
+            'before the program started' if 'init_ticks' in meta else 'before init started'
+    if timed_out:
+        return 'hang', 'nothing more came ' + where
+    return 'hang', 'the emulator stopped %s' % where
