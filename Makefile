@@ -58,6 +58,10 @@ unload:
 bench test:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
 
+.PHONY: mutants
+mutants:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/mutants/run $(MUTANTS)
+
 .PHONY: clean
 clean:
 	rm -rf build
@@ -68,6 +72,7 @@ help:
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
 	@echo 'make test     run all tests'
+	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
 	@echo 'make clean    remove build/'
 
 .PHONY: FORCE

@@ -684,6 +684,23 @@ static void l2_reads_exit(void)
 	ask((struct request){ .operation = L1_INTERCEPT, .value = false });
 }
 
+/* Each vCPU counts for itself; the file shows the VM. */
+static void counters_are_summed(void)
+{
+	struct kvm_vcpu *two[2];
+	struct kvm_vm *usual = vm;
+
+	if (!passes) {
+		skip_reason = "this module counts nothing here";
+		return;
+	}
+	vm = vm_create_with_vcpus(2, l1_guest_code, two);
+	EXPECT(counter("debugctl_pass_through") == 2, "%lu at the creation of 2 vCPUs",
+	       counter("debugctl_pass_through"));
+	kvm_vm_free(vm);
+	vm = usual;
+}
+
 static void verify_found_nothing(void)
 {
 	if (parameter("verify") != 'Y') {
@@ -714,6 +731,7 @@ static const struct {
 	CASE(user_space_sets_the_msr),
 	CASE(vmcs12_debug_controls),
 	CASE(l2_reads_exit),
+	CASE(counters_are_summed),
 	CASE(verify_found_nothing),
 	/* Last: the counters of the old VM are gone. */
 	CASE(state_restored_in_new_vm),

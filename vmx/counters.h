@@ -22,6 +22,22 @@
  * debugctl_exit_l2		read by L2 that exited: always, by design
  * debugctl_verify_checks	entries at which verify=1 compared
  * debugctl_verify_mismatches	of these, entries that differed from stock
+ * page_hold_hits		pages that a nested entry found held
+ * page_hold_miss_empty		pages not held: first use, or dropped
+ * page_hold_miss_gfn		pages not held: vmcs12 names another
+ * page_hold_miss_memslots	pages not held: memslots changed
+ * page_hold_invalidated	holds invalidated by the MMU notifier (which
+ *				writes this one, under page_holds.lock)
+ * page_hold_verify_checks	hits that verify=1 compared
+ * page_hold_verify_mismatches	of these, hits that differed from stock
+ * nested_context_evictions	vmcs12s that gave way to another one
+ * msr_bitmap_hits		nested entries whose merge was unchanged
+ * msr_bitmap_miss_new		merges: first of this vmcs12
+ * msr_bitmap_miss_controls	merges: controls of vmcs12 changed
+ * msr_bitmap_miss_vmcs01	merges: vmcs01's bitmap changed
+ * msr_bitmap_miss_l1		merges: L1 changed its bitmap
+ * msr_bitmap_verify_checks	bitmaps that verify=1 compared
+ * msr_bitmap_verify_mismatches	of these, bitmaps that differed from stock
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -31,7 +47,22 @@
 	COUNTER(debugctl_exit_l1_other)		\
 	COUNTER(debugctl_exit_l2)		\
 	COUNTER(debugctl_verify_checks)		\
-	COUNTER(debugctl_verify_mismatches)
+	COUNTER(debugctl_verify_mismatches)	\
+	COUNTER(page_hold_hits)			\
+	COUNTER(page_hold_miss_empty)		\
+	COUNTER(page_hold_miss_gfn)		\
+	COUNTER(page_hold_miss_memslots)	\
+	COUNTER(page_hold_invalidated)		\
+	COUNTER(page_hold_verify_checks)	\
+	COUNTER(page_hold_verify_mismatches)	\
+	COUNTER(nested_context_evictions)	\
+	COUNTER(msr_bitmap_hits)		\
+	COUNTER(msr_bitmap_miss_new)		\
+	COUNTER(msr_bitmap_miss_controls)	\
+	COUNTER(msr_bitmap_miss_vmcs01)		\
+	COUNTER(msr_bitmap_miss_l1)		\
+	COUNTER(msr_bitmap_verify_checks)	\
+	COUNTER(msr_bitmap_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

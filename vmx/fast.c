@@ -9,6 +9,7 @@
 
 #include "vmx/vmx.h"
 #include "vmx/debugctl.h"
+#include "nested/page_hold.h"
 
 MODULE_VERSION("fast-0.1");
 MODULE_DESCRIPTION("KVM for Intel VMX with cheap nested virtualisation (kvm-intel-fast)");
@@ -20,6 +21,14 @@ MODULE_PARM_DESC(verify, "Recompute every skipped step the stock way, compare, c
 bool __ro_after_init debugctl_passthrough = true;
 module_param(debugctl_passthrough, bool, 0444);
 MODULE_PARM_DESC(debugctl_passthrough, "L1 reads IA32_DEBUGCTL without a VM exit while the host's FREEZE_IN_SMM bit is clear (default Y)");
+
+bool __ro_after_init msr_bitmap_cache = true;
+module_param(msr_bitmap_cache, bool, 0444);
+MODULE_PARM_DESC(msr_bitmap_cache, "Merge the MSR bitmap of vmcs02 only when an input changed (default Y)");
+
+bool __ro_after_init page_cache = true;
+module_param(page_cache, bool, 0444);
+MODULE_PARM_DESC(page_cache, "Hold the pages that vmcs12 names across nested VM entries (default Y)");
 
 /* The stock parameters carry no description of their own. */
 MODULE_PARM_DESC(vpid, "Use VPID to keep TLB entries across VM entries and exits");
@@ -62,4 +71,16 @@ void fast_vcpu_create(struct kvm_vcpu *vcpu)
 {
 	fast_counters_show_in_debugfs(vcpu->kvm);
 	debugctl_vcpu_create(vcpu);
+	page_holds_vcpu_create(vcpu);
+}
+
+/**
+ * fast_vm_destroy - undo what fast_vcpu_create() did for the VM
+ * @kvm: the VM; nobody runs its vCPUs any more, and they still exist
+ *
+ * Context: process context, may sleep.
+ */
+void fast_vm_destroy(struct kvm *kvm)
+{
+	page_holds_vm_destroy(kvm);
 }

@@ -8,26 +8,35 @@
 
 #include "vmx/compat.h"
 #include "vmx/counters.h"
+#include "nested/page_hold_types.h"
 
-struct kvm_vcpu;
+struct nested_contexts;
 
 /* Member "fast" of struct vcpu_vmx: touched by the vCPU's thread alone. */
 struct fast_vcpu {
 	struct fast_counters counters;
+	struct page_holds holds;
+	struct nested_contexts *contexts;	/* NULL outside VMX operation */
+	struct nested_context *context;		/* of the last nested entry */
 };
 
 /* Bits of struct fast_vm.flags */
 #define FAST_VM_IN_DEBUGFS	0
+#define FAST_VM_HAS_NOTIFIER	1
 
 /* Member "fast" of struct kvm_vmx. */
 struct fast_vm {
 	unsigned long flags;
+	struct page_hold_notifier holds;
 };
 
 /* Module parameters, fixed once the module is loaded. */
 extern bool fast_verify;
 extern bool debugctl_passthrough;
+extern bool msr_bitmap_cache;
+extern bool page_cache;
 
 void fast_vcpu_create(struct kvm_vcpu *vcpu);
+void fast_vm_destroy(struct kvm *kvm);
 
 #endif /* KVM_INTEL_FAST_H */

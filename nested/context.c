@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The vCPU's table of nested contexts: see context.h.
+ *
+ * Invariant: a context's pages and bitmap words belong to its vmptr.  VMCLEAR of
+ * that vmcs12 frees the context, VMXOFF (and everything else that ends nested
+ * operation) the whole table.  An enlightened VMCS has no context.
+ */
+#include <linux/slab.h>
+
+#include "vmx/vmx.h"
+#include "nested/page_hold.h"
+
+static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
+{
+	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
+	int p;
+
+	for (p = 0; p < NR_HELD_PAGES; p++)
+		page_hold_drop(vcpu, &context->page[p]);
+	context->vmptr = INVALID_GPA;
+	context->last_used = 0;
+	context->generation = 0;
+	context->msr_bitmap.valid = false;
+	if (contexts->in_msr_bitmap == context)
+		contexts->in_msr_bitmap = NULL;
+	if (to_vmx(vcpu)->fast.context == context)
+		to_vmx(vcpu)->fast.context = NULL;
+}
+
+static struct nested_contexts *allocate(void)
+{
+	struct nested_contexts *contexts = kzalloc(sizeof(*contexts), GFP_KERNEL_ACCOUNT);
+	int c;
+
+	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
+		contexts->context[c].vmptr = INVALID_GPA;
+	return contexts;
+}
+
+/* NULL without memory. */
+static struct nested_contexts *get_contexts(struct vcpu_vmx *vmx)
+{
+	struct nested_contexts *contexts;
+
+	if (vmx->fast.contexts)
+		return vmx->fast.contexts;
+	contexts = allocate();
+	/* Under the lock, because the MMU notifier looks at it. */
+	spin_lock(&vmx->fast.holds.lock);
+	vmx->fast.contexts = contexts;
+	spin_unlock(&vmx->fast.holds.lock);
+	return contexts;
+}
+
+static noinline struct nested_context *switch_context(struct kvm_vcpu *vcpu, gpa_t vmptr)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct nested_contexts *contexts;
+	struct nested_context *context, *oldest;
+	int c;
+
+	contexts = vmptr == INVALID_GPA ? NULL : get_contexts(vmx);
+	if (!contexts)
+		return NULL;
+
+	oldest = &contexts->context[0];
+	for (c = 0; c < NESTED_CONTEXTS; c++) {
+		context = &contexts->context[c];
+		if (context->vmptr == vmptr)
+			goto found;
+		if (context->last_used < oldest->last_used)
+			oldest = context;
+	}
+	context = oldest;
+	if (context->vmptr != INVALID_GPA)
+		vmx->fast.counters.nested_context_evictions++;
+	forget(vcpu, context);
+	context->vmptr = vmptr;
+found:
+	context->last_used = ++contexts->clock;
+	vmx->fast.context = context;
+	return context;
+}
+
+/**
+ * nested_context_get - the context of the current vmcs12
+ * @vcpu: the vCPU, on its way into L2
+ *
+ * Context: the vCPU's thread, may sleep.
+ * Return: the context; NULL without memory or with an enlightened VMCS.
+ */
+struct nested_context *nested_context_get(struct kvm_vcpu *vcpu)
+{
+	struct nested_context *context = to_vmx(vcpu)->fast.context;
+	gpa_t vmptr = to_vmx(vcpu)->nested.current_vmptr;
+
+	if (likely(context && context->vmptr == vmptr))
+		return context;
+	return switch_context(vcpu, vmptr);
+}
+
+/**
+ * nested_context_forget - L1 executed VMCLEAR
+ * @vcpu: the vCPU, not in L2
+ * @vmptr: the vmcs12 that was cleared
+ *
+ * Context: the vCPU's thread, may sleep.
+ */
+void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr)
+{
+	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
+	int c;
+
+	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
+		if (contexts->context[c].vmptr == vmptr)
+			forget(vcpu, &contexts->context[c]);
+}
+
+/**
+ * nested_contexts_free - the vCPU leaves VMX operation
+ * @vcpu: the vCPU, not in L2
+ *
+ * vmcs02's MSR bitmap page is freed with it; the next VMXON gets another.
+ *
+ * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
+ */
+void nested_contexts_free(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct nested_contexts *contexts = vmx->fast.contexts;
+	int c;
+
+	if (!contexts)
+		return;
+	for (c = 0; c < NESTED_CONTEXTS; c++)
+		forget(vcpu, &contexts->context[c]);
+	vmx->fast.holds.ready = NULL;
+	vmx->fast.holds.not_logged_generation = 0;
+	spin_lock(&vmx->fast.holds.lock);
+	vmx->fast.contexts = NULL;
+	spin_unlock(&vmx->fast.holds.lock);
+	kfree(contexts);
+}

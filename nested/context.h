@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is kept per vmcs12 across nested VM entries: the pages of L1 that it
+ * names, and its merged MSR bitmap.
+ *
+ * A vCPU keeps NESTED_CONTEXTS of them, the least recently used one giving way,
+ * so that an L1 that alternates between several guests does not thrash.  Memory
+ * per vCPU: sizeof(struct nested_contexts), under 6 KiB, allocated at the first
+ * nested entry after VMXON and freed at VMXOFF; and one reference to at most
+ * NESTED_CONTEXTS * NR_HELD_PAGES guest pages.
+ */
+#ifndef KVM_INTEL_FAST_CONTEXT_H
+#define KVM_INTEL_FAST_CONTEXT_H
+
+#include <linux/kvm_host.h>
+
+#include "nested/msr_bitmap_rule.h"
+#include "nested/page_hold_types.h"
+
+#define NESTED_CONTEXTS	8
+
+struct nested_context {
+	gpa_t vmptr;			/* INVALID_GPA: free */
+	u64 last_used;
+	/* Of the memslots that led to the pages; 0, which none has: no holds. */
+	u64 generation;
+	struct page_hold page[NR_HELD_PAGES];
+	struct msr_bitmap_memo msr_bitmap;
+};
+
+struct nested_contexts {
+	u64 clock;
+	/* Whose words vmcs02's MSR bitmap page holds; NULL: nobody's. */
+	struct nested_context *in_msr_bitmap;
+	struct nested_context context[NESTED_CONTEXTS];
+};
+
+struct nested_context *nested_context_get(struct kvm_vcpu *vcpu);
+void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr);
+void nested_contexts_free(struct kvm_vcpu *vcpu);
+
+#endif /* KVM_INTEL_FAST_CONTEXT_H */

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmcs02's MSR bitmap, merged only when an input changed.
+ *
+ * Skipped: the merge of L1's and vmcs01's bitmaps on a nested VM entry.
+ *
+ * Inputs: the nine words of L1's page and the four words of vmcs01's page that
+ * the merge reads, and three controls of vmcs12.  All are compared on every
+ * entry: L1 changes its page by plain stores that nobody sees, and vmcs01's
+ * words follow user space's MSR filter and KVM's own pass-through decisions.
+ * A merge is made from a snapshot that reads each word of L1's once, so that what
+ * was compared later is what was merged, whatever another CPU of L1 stores.
+ *
+ * There is one hardware page per vCPU, as in stock, because the code that saves
+ * SPEC_CTRL looks at it.  VMXON allocates it full of ones and VMXOFF frees it,
+ * and the memos with it (nested_contexts_free()).  in_msr_bitmap says whose words
+ * it holds: after a switch of vmcs12 only the words that differ are written.
+ *
+ * The shortcut for an enlightened VMCS comes before this, as in stock; it has no
+ * memo, so stock's merge serves it, and that invalidates in_msr_bitmap.
+ */
+#include <linux/slab.h>
+
+#include "vmx/vmx.h"
+#include "vmx/nested.h"
+#include "nested/context.h"
+#include "nested/msr_bitmap.h"
+
+static __always_inline u64 controls_of(struct vmcs12 *vmcs12)
+{
+	if (!nested_cpu_has(vmcs12, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS))
+		return 0;
+	return vmcs12->secondary_vm_exec_control & MSR_BITMAP_CONTROLS;
+}
+
+static void take_snapshot(struct msr_bitmap_inputs *in, struct vmcs12 *vmcs12,
+			  const u64 *l1, const u64 *l01)
+{
+	int i;
+
+	for (i = 0; i < MSR_BITMAP_WORDS; i++)
+		in->l1[i] = READ_ONCE(l1[msr_bitmap_word[i]]);
+	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
+		in->l01[i] = l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
+	in->controls = controls_of(vmcs12);
+}
+
+/* Are the inputs what they were?  Reads each word of L1's once. */
+static __always_inline bool unchanged(const struct msr_bitmap_inputs *in,
+				      struct vmcs12 *vmcs12,
+				      const u64 *l1, const u64 *l01)
+{
+	u64 different = in->controls ^ controls_of(vmcs12);
+	int i;
+
+#pragma GCC unroll 9
+	for (i = 0; i < MSR_BITMAP_WORDS; i++)
+		different |= in->l1[i] ^ READ_ONCE(l1[msr_bitmap_word[i]]);
+#pragma GCC unroll 4
+	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
+		different |= in->l01[i] ^ l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
+	return !different;
+}
+
+static void count_miss(struct fast_counters *counters, const struct msr_bitmap_memo *memo,
+		       const struct msr_bitmap_inputs *in)
+{
+	if (!memo->valid)
+		counters->msr_bitmap_miss_new++;
+	else if (memo->inputs.controls != in->controls)
+		counters->msr_bitmap_miss_controls++;
+	else if (memcmp(memo->inputs.l01, in->l01, sizeof(in->l01)))
+		counters->msr_bitmap_miss_vmcs01++;
+	else
+		counters->msr_bitmap_miss_l1++;
+}
+
+static void write_page(u64 *page, const u64 *merged)
+{
+	int i;
+
+	for (i = 0; i < MSR_BITMAP_WORDS; i++)
+		if (page[msr_bitmap_word[i]] != merged[i])
+			page[msr_bitmap_word[i]] = merged[i];
+}
+
+/* verify=1: all of the page, from the same words of L1's, MSR by MSR. */
+static void verify(struct kvm_vcpu *vcpu, const struct msr_bitmap_inputs *in,
+		   const u64 *l01, u64 *page)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+	u64 *l1 = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	u64 *expected = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	int i;
+
+	if (l1 && expected) {
+		for (i = 0; i < MSR_BITMAP_WORDS; i++)
+			l1[msr_bitmap_word[i]] = in->l1[i];
+		msr_bitmap_reference(l1, l01, in->controls, expected);
+		counters->msr_bitmap_verify_checks++;
+		if (memcmp(page, expected, PAGE_SIZE)) {
+			counters->msr_bitmap_verify_mismatches++;
+			memcpy(page, expected, PAGE_SIZE);
+			WARN_ONCE(1, "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge\n");
+		}
+	}
+	free_page((unsigned long)l1);
+	free_page((unsigned long)expected);
+}
+
+/* Whatever is not "as the last time". */
+static noinline bool update_slowly(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
+				   const u64 *l1)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	u64 *page = (u64 *)vmx->nested.vmcs02.msr_bitmap;
+	const u64 *l01 = (const u64 *)vmx->vmcs01.msr_bitmap;
+	struct nested_context *context = nested_context_get(vcpu);
+	struct msr_bitmap_memo *memo;
+	struct msr_bitmap_inputs in;
+
+	if (!context) {
+		if (vmx->fast.contexts)
+			vmx->fast.contexts->in_msr_bitmap = NULL;
+		return false;
+	}
+
+	memo = &context->msr_bitmap;
+	if (memo->valid && unchanged(&memo->inputs, vmcs12, l1, l01)) {
+		vmx->fast.counters.msr_bitmap_hits++;
+	} else {
+		take_snapshot(&in, vmcs12, l1, l01);
+		count_miss(&vmx->fast.counters, memo, &in);
+		memo->inputs = in;
+		memo->valid = true;
+		msr_bitmap_merge(&in, memo->merged);
+	}
+	write_page(page, memo->merged);
+	vmx->fast.contexts->in_msr_bitmap = context;
+
+	if (fast_verify)
+		verify(vcpu, &memo->inputs, l01, page);
+	return true;
+}
+
+/**
+ * msr_bitmap_update - bring vmcs02's MSR bitmap up to date
+ * @vcpu: the vCPU, on its way into L2
+ * @vmcs12: the current vmcs12, which uses an MSR bitmap
+ * @l1: L1's page, mapped
+ *
+ * Context: the vCPU's thread, may sleep.
+ * Return: true when that is done; false when stock has to merge.
+ */
+bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct nested_context *context = vmx->fast.context;
+
+	if (unlikely(!msr_bitmap_cache))
+		return false;
+	/* Implies that the memo is valid. */
+	if (likely(context && context->vmptr == vmx->nested.current_vmptr &&
+		   vmx->fast.contexts->in_msr_bitmap == context && !fast_verify &&
+		   unchanged(&context->msr_bitmap.inputs, vmcs12, l1,
+			     (const u64 *)vmx->vmcs01.msr_bitmap))) {
+		vmx->fast.counters.msr_bitmap_hits++;
+		return true;
+	}
+	return update_slowly(vcpu, vmcs12, l1);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pages of L1 that L0 maps for vmcs02, held across nested VM entries: the types.
+ * See page_hold.c for what is skipped and why that is sound.
+ */
+#ifndef KVM_INTEL_FAST_PAGE_HOLD_TYPES_H
+#define KVM_INTEL_FAST_PAGE_HOLD_TYPES_H
+
+#include <linux/kvm_host.h>
+#include <linux/mmu_notifier.h>
+#include <linux/spinlock.h>
+
+/* The pages that a vmcs12 names and stock maps on every nested VM entry. */
+enum held_page {
+	HELD_MSR_BITMAP,
+	HELD_APIC_ACCESS,
+	HELD_VIRTUAL_APIC,
+	HELD_PI_DESC,
+	NR_HELD_PAGES
+};
+
+/* Which held pages the vCPU may be using. */
+enum pages_in_use {
+	PAGES_UNUSED,
+	PAGES_OF_L2,		/* in L2: all but the MSR bitmap, which is merged by then */
+	PAGES_OF_ENTRY,		/* during a nested entry: all */
+};
+
+struct nested_context;
+
+struct page_hold {
+	struct kvm_host_map map;	/* map.hva is NULL while nothing is held */
+	unsigned long uhva;		/* its user-space address */
+	bool stale;			/* invalidated; under page_holds.lock */
+};
+
+/* Of one vCPU. */
+struct page_holds {
+	/*
+	 * Held by whoever fills or drops a hold: the vCPU on a miss, and the MMU
+	 * notifier.  A hit takes no lock.
+	 */
+	spinlock_t lock;
+	enum pages_in_use in_use;
+	bool any_stale;
+	/* The context whose holds may be used without further checks, or NULL. */
+	struct nested_context *ready;
+	/*
+	 * Generation of the vCPU's memslots, SMM's or not, in which no page of
+	 * the ready context is in a slot with dirty logging; 0: not known.
+	 */
+	u64 not_logged_generation;
+	/* The hold that each of nested_vmx's maps is a copy of, or NULL. */
+	struct page_hold *borrowed[NR_HELD_PAGES];
+};
+
+/* Of one VM. */
+struct page_hold_notifier {
+	struct mmu_notifier notifier;
+	bool registered;
+	atomic_t held;			/* pages, over all vCPUs */
+	atomic_t active;		/* invalidations under way */
+	atomic_t sequence;		/* invalidations that ended */
+};
+
+#endif /* KVM_INTEL_FAST_PAGE_HOLD_TYPES_H */

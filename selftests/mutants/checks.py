@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The checks that a mutant can be caught by.
+
+A check is a function of a tree of the project, in which the mutant has been
+applied, and answers with Outcome: whether it passed, and the lines that say
+what it saw.  CHECKS names them all.  Invariant: a check never passes because it
+could not run: a missing program or plan, or a skipped case that it is about, is
+a failure.
+"""
+
+import dataclasses
+import functools
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+SELFTESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.join(SELFTESTS, 'lab'), os.path.join(SELFTESTS, 'host')]
+sys.dont_write_bytecode = True
+import initramfs        # noqa: E402
+import machine          # noqa: E402
+import mitigations      # noqa: E402
+
+# What a module is built from.
+BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches')
+MAKE_LIMIT = 600        # seconds
+MACHINE_LIMIT = 300
+
+
+@dataclasses.dataclass
+class Outcome:
+    passed: bool
+    evidence: list      # lines that say what failed
+
+    def shows(self, words):
+        """The first line that contains words, or None."""
+        return next((line for line in self.evidence if words in line), None)
+
+
+class BuildRefused(Exception):
+    """The module does not build; the message is what make said."""
+
+
+def cache():
+    return os.path.join(initramfs.cache_directory(), 'mutants')
+
+
+def build_inputs(tree):
+    """Paths below tree of all files that the module is made from, in order."""
+    found = []
+    for name in BUILD_INPUTS:
+        path = os.path.join(tree, name)
+        found += [path] if os.path.isfile(path) else \
+            [file for file in glob.glob(path + '/**', recursive=True) if os.path.isfile(file)]
+    return sorted(os.path.relpath(file, tree) for file in found)
+
+
+@functools.lru_cache(maxsize=None)
+def kernel(name):
+    """(its directory, what make is told to build for it)"""
+    directory = machine.kernel_directory(name)
+    release = machine.read(os.path.join(directory, 'release')).decode().strip()
+    headers = os.path.join(directory, 'build')
+    # Unpacked already; of the version that Debian's headers are of, or make refuses.
+    source = os.path.join(machine.kernel_directory('mini'), 'source')
+    if not os.path.isdir(headers):
+        headers = '/lib/modules/%s/build' % release
+    return directory, release, ['KDIR=' + headers, 'KSRC=' + source]
+
+
+def key(tree, name):
+    digest = hashlib.sha256(kernel(name)[0].encode())
+    for path in build_inputs(tree):
+        digest.update(b'%s\0' % path.encode())
+        digest.update(machine.read(os.path.join(tree, path)) + b'\0')
+    return digest.hexdigest()[:32]
+
+
+def build(tree, name):
+    """The module of tree for a kernel; kept under a hash of all that goes in."""
+    _, release, arguments = kernel(name)
+    kept = os.path.join(cache(), 'modules', key(tree, name) + '.ko')
+    if not os.path.exists(kept):
+        environment = {name: value for name, value in os.environ.items()
+                       if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}
+        done = subprocess.run(['make', '-C', tree, *arguments], env=environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors='replace', timeout=MAKE_LIMIT, check=False)
+        if done.returncode:
+            lines = [line for line in done.stdout.splitlines() if not line.startswith('make')]
+            raise BuildRefused('\n'.join(lines))
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        new = '%s.%d' % (kept, threading.get_ident())
+        shutil.copy(os.path.join(tree, 'build', release, 'kvm-intel-fast.ko'), new)
+        os.rename(new, kept)
+    os.utime(kept)
+    return kept
+
+
+def not_ok(text):
+    return [line for line in text.splitlines() if line.startswith('not ok')]
+
+
+def in_machine(spec, demanded=''):
+    """Run it; passed if every case of its plan is ok, the one demanded was not
+    skipped, and the kernel's log is clean."""
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
+        result = machine.run(spec, out)
+        stdout, dmesg = (machine.read(os.path.join(out, name)).decode(errors='replace')
+                         for name in ('stdout.txt', 'dmesg.txt'))
+    bad = not_ok(stdout)
+    if result['status'] != 'ok':
+        bad.append('machine: %s: %s' % (result['status'], result['reason']))
+        bad += [line for line in dmesg.splitlines() if 'kvm-intel-fast:' in line]
+    plan = re.search(r'^1\.\.(\d+)$', stdout, re.M)
+    count = len(re.findall(r'^(?:not )?ok \d', stdout, re.M))
+    if not plan or int(plan.group(1)) != count:
+        bad.append('machine: %d results, plan of %s' % (count, plan and plan.group(1)))
+    elif result['program_exit'] and not bad:
+        bad.append('machine: exit status %s' % result['program_exit'])
+    if demanded and not re.search(r'^(?:not )?ok \d+ %s$' % demanded, stdout, re.M):
+        bad.append('machine: %s did not run' % demanded)
+    return Outcome(not bad, bad)
+
+
+@functools.lru_cache(maxsize=None)
+def programs():
+    """The directory of the test programs; the runner asks first, the checks find it known."""
+    return machine.tool('../kvm/build')
+
+
+def debugctl_spec(tree, on, options):
+    return machine.Spec(kernel=kernel(on)[0], kvm_intel=build(tree, on), kvm_intel_opts=options,
+                        program=[os.path.join(programs(), 'debugctl_test')], modules=['msr'],
+                        cpus=2, time_limit=MACHINE_LIMIT)
+
+
+def debugctl(tree):
+    """What guests read and which reads exit; verify off, so that it cannot help."""
+    return in_machine(debugctl_spec(tree, 'mini', ''))
+
+
+def debugctl_emulated(tree):
+    """The same where KVM emulates instead of entering."""
+    return in_machine(debugctl_spec(tree, 'mini', 'unrestricted_guest=0'),
+                      'freeze_changed_while_kvm_emulates')
+
+
+def verify(tree):
+    """verify=1: no mismatch, no warning, and it did compare."""
+    return in_machine(debugctl_spec(tree, 'mini', 'verify=1'))
+
+
+def debug_kernel(tree):
+    """Locks, sleeping in atomic context, memory: the kernel's own checkers."""
+    return in_machine(debugctl_spec(tree, 'debug', 'verify=1'))
+
+
+def hooks(tree):
+    """The build refuses a hook in the wrong place."""
+    try:
+        build(tree, 'mini')
+    except BuildRefused as error:
+        return Outcome(False, str(error).splitlines())
+    return Outcome(True, [])
+
+
+def kunit(tree):
+    """The suites of the pure-logic files."""
+    done = subprocess.run([os.path.join(SELFTESTS, 'kunit', 'run'), '--root', tree],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', timeout=MACHINE_LIMIT, check=False)
+    return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[:10])
+
+
+@functools.lru_cache(maxsize=None)
+def stock_figures():
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
+        return mitigations.measure('stock', os.path.join(programs(), 'exit_bench'), out)
+
+
+stock_lock = threading.Lock()
+
+
+def mitigation_counts(tree):
+    """Flushes and barriers per L2 entry and reflection, stock against fast."""
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
+        fast = mitigations.measure(build(tree, 'debian'), os.path.join(programs(), 'exit_bench'), out)
+    with stock_lock:
+        stock = stock_figures()
+    results = mitigations.compare(stock, fast)
+    return Outcome(all(good for good, _, _ in results),
+                   ['not ok - %s: %s' % (name, detail) for good, name, detail in results if not good])
+
+
+def differential(tree):
+    """Stock and fast show the same to a set of random programs."""
+    program = os.path.join(SELFTESTS, 'differential', 'run')
+    if not os.path.exists(program):
+        return Outcome(False, ['there is no selftests/differential/run'])
+    done = subprocess.run([program, '--fast', build(tree, 'mini')],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', timeout=MACHINE_LIMIT, check=False)
+    return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
+
+
+CHECKS = {
+    'kunit': kunit,
+    'debugctl': debugctl,
+    'debugctl-emulated': debugctl_emulated,
+    'verify': verify,
+    'hooks': hooks,
+    'debug-kernel': debug_kernel,
+    'mitigations': mitigation_counts,
+    'differential': differential,
+}
