@@ -58,6 +58,12 @@ unload:
 bench test:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
 
+# SEEDS= chooses the programs, as in SEEDS=0-999
+.PHONY: differential
+differential:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/differential/run \
+		$(if $(SEEDS),--seeds $(SEEDS))
+
 .PHONY: mutants
 mutants:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/mutants/run $(MUTANTS)
@@ -72,6 +78,7 @@ help:
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
 	@echo 'make test     run all tests'
+	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
 	@echo 'make clean    remove build/'
 

@@ -263,7 +263,10 @@ bool page_holds_find_logged(struct kvm_vcpu *vcpu)
 
 static bool may_be_used(struct page_holds *holds, enum held_page which)
 {
-	switch (smp_load_acquire(&holds->in_use)) {
+	/* Pairs with page_hold_unmap(). */
+	enum pages_in_use in_use = smp_load_acquire(&holds->in_use);
+
+	switch (in_use) {
 	case PAGES_UNUSED:
 		return false;
 	case PAGES_OF_L2:

@@ -135,8 +135,8 @@ static __always_inline void page_hold_unmap(struct kvm_vcpu *vcpu, enum held_pag
 	}
 	map->hva = NULL;
 	to_vmx(vcpu)->fast.holds.borrowed[which] = NULL;
-	/* After the last access.  If the notifier just missed it, the exit drops. */
 	if (which == HELD_MSR_BITMAP)
+		/* After the last access.  If the notifier just missed it, the exit drops. */
 		smp_store_release(&to_vmx(vcpu)->fast.holds.in_use, PAGES_OF_L2);
 }
 

@@ -29,6 +29,7 @@
 
 #include "differential/program.h"
 #include "differential/layout.h"
+#include "differential/image.h"
 
 #pragma GCC push_options
 #pragma GCC target("general-regs-only")
@@ -42,13 +43,19 @@
 #include "differential/run.h"
 #include "differential/generator.h"
 
+#define LIBRARY_PAGES	512	/* for page tables, stacks, IDT */
+
 static bool use_evmcs;
+static bool mark;
 
 static void create_vm(void)
 {
 	unsigned int i;
 
-	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
+	vm = ____vm_create(VM_MODE_DEFAULT, LIBRARY_PAGES);
+	image_load(vm);
+	vm_create_irqchip(vm);
+	vcpu = vm_vcpu_add(vm, 0, l1_code);
 	vm_init_descriptor_tables(vm);
 	vcpu_init_descriptor_tables(vcpu);
 	for (i = 0; i < 256; i++)
@@ -69,6 +76,7 @@ static void create_vm(void)
 	vcpu_set_msr(vcpu, MSR_IA32_SMBASE, SMRAM_GPA);
 
 	mail = addr_gva2hva(vm, (vm_vaddr_t)&box);
+	mail->mark = mark;
 	if (use_evmcs) {
 		vcpu_set_hv_cpuid(vcpu);
 		vcpu_enable_evmcs(vcpu);
@@ -87,9 +95,15 @@ static void run_step(unsigned int number, const struct step *step)
 		printf("\n");
 	}
 	switch (step->party) {
-	case PARTY_L1: l1_step(step); break;
-	case PARTY_L2: l2_step(step); break;
-	default: user_step(step); break;
+	case PARTY_L1:
+		l1_step(step);
+		break;
+	case PARTY_L2:
+		l2_step(step);
+		break;
+	default:
+		user_step(step);
+		break;
 	}
 	if (full && digest != before)
 		printf("  = %016lx\n", digest);
@@ -119,7 +133,8 @@ static void check_verify(void)
 	char path[128], line[128], name[96];
 	FILE *stream;
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/kvm_intel_fast", getpid(), vm->fd);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/kvm_intel_fast",
+		 getpid(), vm->fd);
 	stream = fopen(path, "r");
 	if (!stream)
 		return;
@@ -239,11 +254,12 @@ static void run_file(const char *path, const char *steps)
 
 int main(int argc, char **argv)
 {
-	bool mark = false;
+	static const struct program nothing;
+	bool marked = false;
 	int i = 1;
 
 	if (i < argc && !strcmp(argv[i], "--mark")) {
-		mark = true;
+		marked = mark = true;
 		i++;
 	}
 	if (i < argc && !strcmp(argv[i], "--evmcs")) {
@@ -253,7 +269,8 @@ int main(int argc, char **argv)
 	TEST_ASSERT(i + 1 < argc, "see the head of differential_test.c");
 	prepare_host();
 	if (mark)
-		asm volatile("xchg %bx, %bx");
+		in_child(&nothing, "mark");
+	mark = false;
 	if (!strcmp(argv[i], "--seeds"))
 		run_seeds(argv[i + 1], false);
 	else if (!strcmp(argv[i], "--full"))
@@ -262,7 +279,8 @@ int main(int argc, char **argv)
 		print_program(argv[i + 1]);
 	else
 		run_file(argv[i + 1], i + 3 < argc ? argv[i + 3] : NULL);
+	mark = marked;
 	if (mark)
-		asm volatile("xchg %bx, %bx");
+		in_child(&nothing, "mark");
 	return 0;
 }

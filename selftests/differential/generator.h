@@ -447,7 +447,7 @@ static void scene_vmcs_access(struct program *p)
 static void scene_list(struct program *p)
 {
 	uint32_t msr = some_msr();
-	uint64_t list = below(3);
+	uint64_t list = one_in(6) ? 2 : below(2);	/* a bad exit load list is L1's end */
 
 	L1(list, list, msr | (one_in(8) ? 1ul << (32 + below(32)) : 0),
 	   one_in(2) << 8 | msr_value(msr) << 16);
@@ -480,9 +480,42 @@ static void scene_wrong_entry(struct program *p)
 	}
 }
 
+/* An exception while an event is delivered: IDT-vectoring information. */
+static void scene_vectoring(struct program *p)
+{
+	L1(vmwrite, EXCEPTION_BITMAP, 1u << 13 | 1u << 11 | 1u << 8);
+	L1(vmwrite, GUEST_IDTR_LIMIT, 0x1f);
+	if (one_in(2))
+		L2(int, below(2));
+	else
+		L2(ud);
+	L1(restore, EXCEPTION_BITMAP);
+	L1(restore, GUEST_RIP);
+	L2(cpuid, 0, 0);
+}
+
+/* What L0 marks dirty while L2 runs, not only when it leaves. */
+static void scene_dirty(struct program *p)
+{
+	uint64_t page = one_in(4) ? some_page() :
+			one_in(3) ? PAGE_POSTED : PAGE_VIRTUAL_APIC0 + below(2);
+
+	L1(setup, below(VMCSS), some_config() | 1ul << CFG_TPR_SHADOW);
+	USER(slot, page, SLOT_LOG);
+	L2(nothing);
+	USER(dirty_log, page);
+	L2(in, 0x80, 1);
+	USER(dirty_log, page);
+	L2(cpuid, 0, 0);
+	USER(dirty_log, page);
+	USER(slot, page, SLOT_PLAIN);
+}
+
 static void scene(struct program *p)
 {
-	switch (below(34)) {
+	switch (below(36)) {
+	case 34: scene_vectoring(p); break;
+	case 35: scene_dirty(p); break;
 	case 0 ... 7: scene_l2(p); break;
 	case 8 ... 9: scene_perturb(p); break;
 	case 10 ... 11: scene_mend(p); break;

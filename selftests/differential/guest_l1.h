@@ -330,7 +330,12 @@ static void setup_guest(uint64_t config)
 	do_vmwrite(GUEST_IA32_DEBUGCTL, 0);
 	do_vmwrite(GUEST_IA32_PAT, l1_msr(MSR_IA32_CR_PAT));
 	do_vmwrite(GUEST_IA32_EFER, l1_msr(MSR_EFER));
-	do_vmwrite(GUEST_SYSENTER_CS, 0);
+	/* Unlike L1's own, so that a value that is not switched shows. */
+	do_vmwrite(GUEST_SYSENTER_CS, 0x18);
+	do_vmwrite(GUEST_SYSENTER_ESP, 0x2222000);
+	do_vmwrite(GUEST_SYSENTER_EIP, 0x2222100);
+	do_vmwrite(GUEST_FS_BASE, 0x2223000);
+	do_vmwrite(GUEST_GS_BASE, 0x2224000);
 	do_vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
 	do_vmwrite(VM_ENTRY_CONTROLS, vmread_value(VM_ENTRY_CONTROLS) | VM_ENTRY_IA32E_MODE);
 	guest_l2_gprs[0] = 0;
@@ -354,10 +359,10 @@ static void l1_setup(uint64_t which, uint64_t config)
 		l1_launched[l1_current] = 0;
 	for (i = 0; i < 2; i++) {
 		put(PAGE_ENTRY_LOAD, 16 * i, msrs[i]);
-		put(PAGE_ENTRY_LOAD, 16 * i + 8, 0x0007040600070406);
+		put(PAGE_ENTRY_LOAD, 16 * i + 8, i ? 0x7000 : 0x0007040600070406);
 		put(PAGE_EXIT_STORE, 16 * i, msrs[i + 2]);
 		put(PAGE_EXIT_LOAD, 16 * i, msrs[i]);
-		put(PAGE_EXIT_LOAD, 16 * i + 8, 0x0007040600070406);
+		put(PAGE_EXIT_LOAD, 16 * i + 8, i ? 0x7000 : 0x0007040600070406);
 	}
 	build_ept();
 	setup_controls(config);
@@ -401,6 +406,10 @@ static void note_long(void)
 	note("l1 fs", l1_msr(MSR_FS_BASE));
 	note("l1 pat", l1_msr(MSR_IA32_CR_PAT));
 	note("l1 efer", l1_msr(MSR_EFER));
+	note("l1 gs", l1_msr(MSR_GS_BASE));
+	note("l1 sysenter cs", l1_msr(MSR_IA32_SYSENTER_CS));
+	note("l1 sysenter esp", l1_msr(MSR_IA32_SYSENTER_ESP));
+	note("l1 sysenter eip", l1_msr(MSR_IA32_SYSENTER_EIP));
 }
 
 /* Every field there is, and encodings between them that there are not. */
@@ -681,9 +690,16 @@ static void l1_code(void)
 	guarded_wrmsr(0x3a, l1_msr(0x3a) | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | FEAT_CTL_LOCKED);
 	guarded_wrmsr(0x1b, l1_msr(0x1b) | 0xc00);	/* x2APIC */
 	guarded_wrmsr(0x80f, 0x1ff);
+	guarded_wrmsr(MSR_IA32_SYSENTER_CS, 0x10);
+	guarded_wrmsr(MSR_IA32_SYSENTER_ESP, 0x1111000);
+	guarded_wrmsr(MSR_IA32_SYSENTER_EIP, 0x1111100);
+	guarded_wrmsr(MSR_FS_BASE, 0x1112000);
+	guarded_wrmsr(MSR_GS_BASE, 0x1113000);
 	if (box.has_evmcs)
 		enable_vp_assist(PAGE_GPA(PAGE_DATA1), (void *)PAGE_GPA(PAGE_DATA1));
 	note("vmxon", l1_vmxon(PAGE_GPA(PAGE_VMXON)));
+	if (box.mark)
+		asm volatile("xchg %bx, %bx");
 	for (;;) {
 		to_user(PORT_L1);
 		l1_do(&box.l1);

@@ -9,6 +9,7 @@
 
 static uint64_t l2_stack[2][512];
 
+/* Operands in memory: the exit qualification is undefined for a register. */
 static void l2_descriptor(uint64_t which)
 {
 	static struct { uint16_t limit; uint64_t base; } __attribute__((packed)) table;
@@ -25,11 +26,11 @@ static void l2_descriptor(uint64_t which)
 		note("limit", table.limit);
 		break;
 	case 2:
-		note("fault", GUARDED_READ("sldt %[r]", value));
+		note("flags", VMX_MEMORY("sldt (%[m])", &value, 0));
 		note("value", value);
 		break;
 	default:
-		note("fault", GUARDED_READ("str %[r]", value));
+		note("flags", VMX_MEMORY("str (%[m])", &value, 0));
 		note("value", value);
 		break;
 	}
@@ -118,7 +119,7 @@ static void l2_segment(uint64_t which, uint16_t selector)
 	case 0: fault = GUARDED_WRITE("mov %w[r], %%fs", selector); break;
 	case 1: fault = GUARDED_WRITE("mov %w[r], %%gs", selector); break;
 	case 2: fault = GUARDED_WRITE("mov %w[r], %%es", selector); break;
-	case 3: fault = GUARDED_WRITE("lldt %w[r]", selector); break;
+	case 3: fault = VMX_MEMORY("lldt (%[m])", &selector, 0); break;
 	case 4: fault = GUARDED("swapgs"); break;
 	case 5: fault = GUARDED_WRITE("wrfsbase %[r]", selector); break;
 	default: fault = GUARDED_WRITE("wrgsbase %[r]", selector); break;
@@ -168,12 +169,9 @@ static void l2_do(const struct guest_operation *op)
 	case L2_lidt: l2_descriptor(1); break;
 	case L2_sldt: l2_descriptor(2); break;
 	case L2_ltr: l2_descriptor(3); break;
-	case L2_vmread:
-		GUARDED_FLAGS(fault, "vmread %[f], %[r]", WITH [r] "+r"(value), [f] "r"(a));
-		break;
-	case L2_vmwrite:
-		GUARDED_FLAGS(fault, "vmwrite %[v], %[f]", , [f] "r"(a) WITH [v] "r"(b));
-		break;
+	/* In memory: the exit qualification is undefined for a register operand. */
+	case L2_vmread: fault = VMX_MEMORY("vmread %[t], (%[m])", PAGE_GPA(PAGE_DATA0), a); break;
+	case L2_vmwrite: fault = VMX_MEMORY("vmwrite (%[m]), %[t]", PAGE_GPA(PAGE_DATA0), a); break;
 	case L2_vmx: l2_vmx_instruction(a); break;
 	case L2_vmfunc:
 		GUARDED_FLAGS(fault, "vmfunc", , "a"(a) WITH "c"(b));

@@ -9,7 +9,7 @@
 
 #define FIRST_SLOT	10
 #define SMRAM_SLOT	(FIRST_SLOT + PAGES)
-#define WATCHDOG_NS	300000000
+#define WATCHDOG_NS	100000000
 
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;

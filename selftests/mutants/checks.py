@@ -31,6 +31,8 @@ import mitigations      # noqa: E402
 BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches')
 MAKE_LIMIT = 600        # seconds
 MACHINE_LIMIT = 300
+DIFFERENTIAL_SEEDS = '0-49'
+DIFFERENTIAL_LIMIT = 900
 
 
 @dataclasses.dataclass
@@ -162,6 +164,13 @@ def debug_kernel(tree):
     return in_machine(debugctl_spec(tree, 'debug', 'verify=1'))
 
 
+def bad_input(tree):
+    """Hostile images and readers; no page and no object stays behind."""
+    return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+                                   program=[os.path.join(programs(), 'badinput_test')],
+                                   cpus=2, time_limit=MACHINE_LIMIT))
+
+
 def hooks(tree):
     """The build refuses a hook in the wrong place."""
     try:
@@ -204,9 +213,11 @@ def differential(tree):
     program = os.path.join(SELFTESTS, 'differential', 'run')
     if not os.path.exists(program):
         return Outcome(False, ['there is no selftests/differential/run'])
-    done = subprocess.run([program, '--fast', build(tree, 'mini')],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors='replace', timeout=MACHINE_LIMIT, check=False)
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
+        done = subprocess.run([program, '--seeds', DIFFERENTIAL_SEEDS, '--examine', '0', '--out', out,
+                               '--fast', build(tree, 'mini')],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors='replace', timeout=DIFFERENTIAL_LIMIT, check=False)
     return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
 
 
@@ -217,6 +228,7 @@ CHECKS = {
     'verify': verify,
     'hooks': hooks,
     'debug-kernel': debug_kernel,
+    'badinput': bad_input,
     'mitigations': mitigation_counts,
     'differential': differential,
 }

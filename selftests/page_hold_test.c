@@ -1,0 +1,1533 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pages that a vmcs12 names (MSR bitmap, APIC-access, virtual-APIC,
+ * posted-interrupt descriptor) are those that L1's memory shows at each nested
+ * VM entry, whatever L1, user space and the host's memory management do to them
+ * in between; and none of it is kept from working.  Runs under stock and under
+ * kvm-intel-fast, with the same results; counters are checked where there are any.
+ *
+ * How a wrong page is found: user space writes to the page where it now is, and
+ * expect_pages_in_use() looks at what L2 then meets.  A stale page would not
+ * have what was just written.
+ */
+#define _GNU_SOURCE
+#include <linux/mempolicy.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kvm_util.h"
+#include "processor.h"
+#include "vmx.h"
+#include "apic.h"
+#include "kselftest.h"
+
+#define PAGE		4096ul
+#define SLOT		10	/* the pages under test */
+#define FIXED_SLOT	11	/* VMCSs */
+#define SLOT_GPA	0x10000000ul
+#define MOVED_GPA	0x14000000ul
+#define FIXED_GPA	0x18000000ul
+#define VMCSS		12	/* more than the module keeps */
+#define KEPT_VMCSS	8
+#define MANY		1000
+#define READS		200
+#define FEW		100	/* exits for other reasons meanwhile: timer ticks */
+#define MIGRATIONS	40
+#define TRIES		20
+#define KILLED		20
+#define LEAK_ROUNDS	200
+#define LEAK_SLACK_KB	3000	/* 4 pages of each VM; MemFree swings by 2,300 */
+#define NV		0xf2	/* posted-interrupt notification vector of L2 */
+#define POSTED_VECTOR	0x41
+#define L2_STACK	512
+#define MSR_TPR		0x808
+#define TPR		0x80	/* offsets in an APIC page */
+#define VIRR		0x200
+
+/* Pages of the slot. */
+enum {
+	BITMAP,			/* one for each VMCS */
+	ACCESS = BITMAP + VMCSS,
+	VAPIC,
+	PI,
+	OTHER_BITMAP,
+	OTHER_ACCESS,
+	OTHER_VAPIC,
+	OTHER_PI,
+	SLOT_PAGES
+};
+
+enum operation {
+	L1_SELECT,	/* make VMCS "vmcs" current */
+	L1_BIT,		/* set bit "bit" of L1's bitmap at "gpa" to "value" by a store */
+	L1_VMWRITE,	/* field "bit" = "value" */
+	L1_MODE,	/* virtualise xAPIC, x2APIC or nothing: "value" */
+	L1_ENTER,	/* enter L2 "count" times, until it executes VMCALL */
+	L1_ALTERNATE,	/* L1_ENTER of "value" VMCSs in turn */
+	L1_CLEAR,	/* VMCLEAR and start VMCS "vmcs" anew */
+	L1_RESTART,	/* VMXOFF, VMXON, and VMCS "vmcs" anew */
+};
+
+enum mode { XAPIC, X2APIC, NO_APIC };
+
+enum l2_operation {
+	L2_NOTHING,
+	L2_RDMSR,	/* "msr", "reads" times */
+	L2_WRMSR,
+	L2_TPR,		/* read it by CR8 and by MMIO */
+	L2_PAUSE,	/* stop in user space, then L2_TPR */
+};
+
+struct request {
+	uint64_t operation, vmcs, gpa, bit, value, count;
+	uint64_t l2_operation, msr, reads, tpr, mmio;
+};
+
+struct answer {
+	uint64_t value;		/* of L2's last RDMSR */
+	uint64_t exits;		/* to L1, other than VMCALL */
+	uint64_t reason;	/* the last such exit's */
+	uint64_t cr8, mmio;
+	uint64_t wrong;		/* TPRs other than request.tpr */
+	uint64_t failed;	/* VM entries */
+};
+
+struct features {
+	uint64_t started, access, vid, pi, reg_virt, x2apic;
+};
+
+static struct request request;
+static struct answer answer;
+static struct features features;
+static uint64_t bitmap_gpa[VMCSS];
+static uint64_t slot_gpa = SLOT_GPA;
+
+/* ---------------------------------------------------------------- guest -- */
+
+/* Entered without a return address on the stack. */
+#define ENTRY_POINT __attribute__((force_align_arg_pointer))
+
+static unsigned long l2_stack[VMCSS][L2_STACK];
+static bool launched[VMCSS];
+static uint64_t l2_left;
+
+/* L1 keeps none of L2's registers. */
+#define L2_CLOBBERS "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", \
+		    "r12", "r13", "r14", "r15", "memory"
+
+static void l2_rdmsr(void)
+{
+	uint32_t low, high;
+
+	asm volatile("push %%rbp; rdmsr; pop %%rbp" : "=a"(low), "=d"(high) :
+		     "c"(READ_ONCE(request.msr)) : L2_CLOBBERS);
+	answer.value = low | (uint64_t)high << 32;
+}
+
+static void l2_wrmsr(void)
+{
+	uint32_t eax = answer.value, edx = answer.value >> 32;
+
+	asm volatile("push %%rbp; wrmsr; pop %%rbp" : "+a"(eax), "+d"(edx) :
+		     "c"(READ_ONCE(request.msr)) : L2_CLOBBERS);
+}
+
+static void l2_tpr(void)
+{
+	uint64_t cr8;
+
+	asm volatile("mov %%cr8, %0" : "=r"(cr8));
+	answer.cr8 = cr8;
+	if (cr8 != request.tpr >> 4)
+		answer.wrong++;
+	if (!READ_ONCE(request.mmio))
+		return;
+	answer.mmio = *(volatile uint32_t *)(request.mmio + TPR);
+	if (answer.mmio != request.tpr)
+		answer.wrong++;
+}
+
+static void ENTRY_POINT l2_guest_code(void)
+{
+	for (;;) {
+		switch (READ_ONCE(request.l2_operation)) {
+		case L2_RDMSR:
+			for (l2_left = request.reads; READ_ONCE(l2_left); l2_left--)
+				l2_rdmsr();
+			break;
+		case L2_WRMSR:
+			for (l2_left = request.reads; READ_ONCE(l2_left); l2_left--)
+				l2_wrmsr();
+			break;
+		case L2_PAUSE:
+			GUEST_SYNC(2);
+			/* fall through */
+		case L2_TPR:
+			l2_tpr();
+			break;
+		}
+		asm volatile("push %%rbp; vmcall; pop %%rbp" : : :
+			     "rax", "rcx", "rdx", L2_CLOBBERS);
+	}
+}
+
+static uint64_t vmcs_gpa(uint64_t vmcs)
+{
+	return FIXED_GPA + vmcs * PAGE;
+}
+
+static bool vmx_can(uint32_t msr, uint32_t control)
+{
+	return rdmsr(msr) >> 32 & control;
+}
+
+static void set_mode(uint64_t mode)
+{
+	uint32_t secondary = 0, exits = CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+	uint32_t pin = vmreadz(PIN_BASED_VM_EXEC_CONTROL) & ~PIN_BASED_POSTED_INTR;
+
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL,
+		(vmreadz(CPU_BASED_VM_EXEC_CONTROL) & ~exits) | CPU_BASED_TPR_SHADOW |
+		CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
+	if (mode == NO_APIC) {
+		vmwrite(CPU_BASED_VM_EXEC_CONTROL,
+			vmreadz(CPU_BASED_VM_EXEC_CONTROL) & ~CPU_BASED_TPR_SHADOW);
+		vmwrite(SECONDARY_VM_EXEC_CONTROL, 0);
+		vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin);
+		return;
+	}
+	if (mode == X2APIC)
+		secondary |= SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	else if (features.access)
+		secondary |= SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	if (features.vid) {
+		secondary |= SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+		pin |= PIN_BASED_EXT_INTR_MASK;
+	}
+	if (features.pi) {
+		pin |= PIN_BASED_POSTED_INTR;
+		vmwrite(VM_EXIT_CONTROLS, vmreadz(VM_EXIT_CONTROLS) | VM_EXIT_ACK_INTR_ON_EXIT);
+	}
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, secondary);
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin);
+}
+
+static void start_vmcs(struct vmx_pages *vmx, uint64_t vmcs)
+{
+	struct vmx_pages this = *vmx;
+
+	this.vmcs_gpa = vmcs_gpa(vmcs);
+	this.vmcs = (void *)this.vmcs_gpa;
+	this.msr_gpa = bitmap_gpa[vmcs];
+	GUEST_ASSERT(load_vmcs(&this));
+	prepare_vmcs(&this, l2_guest_code, &l2_stack[vmcs][L2_STACK]);
+	launched[vmcs] = false;
+	vmwrite(APIC_ACCESS_ADDR, slot_gpa + ACCESS * PAGE);
+	vmwrite(VIRTUAL_APIC_PAGE_ADDR, slot_gpa + VAPIC * PAGE);
+	vmwrite(POSTED_INTR_DESC_ADDR, slot_gpa + PI * PAGE);
+	vmwrite(POSTED_INTR_NV, NV);
+	vmwrite(TPR_THRESHOLD, 0);
+	set_mode(XAPIC);
+}
+
+static void enter(uint64_t vmcs)
+{
+	uint64_t reason;
+
+	for (;;) {
+		vmwrite(GUEST_INTR_STATUS, 0);
+		if (launched[vmcs] ? vmresume() : vmlaunch()) {
+			answer.failed++;
+			return;
+		}
+		launched[vmcs] = true;
+		reason = vmreadz(VM_EXIT_REASON);
+		if (reason & BIT(31)) {
+			answer.failed++;
+			answer.reason = reason;
+			return;
+		}
+		vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + vmreadz(VM_EXIT_INSTRUCTION_LEN));
+		if (reason == EXIT_REASON_VMCALL)
+			return;
+		answer.exits++;
+		answer.reason = reason;
+	}
+}
+
+static void find_features(void)
+{
+	features.access = vmx_can(MSR_IA32_VMX_PROCBASED_CTLS2,
+				  SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	features.vid = vmx_can(MSR_IA32_VMX_PROCBASED_CTLS2,
+			       SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
+	features.pi = features.vid && vmx_can(MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+					      PIN_BASED_POSTED_INTR);
+	features.x2apic = vmx_can(MSR_IA32_VMX_PROCBASED_CTLS2,
+				  SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);
+	features.started = 1;
+}
+
+static void select_vmcs(uint64_t vmcs)
+{
+	GUEST_ASSERT(!vmptrld(vmcs_gpa(vmcs)));
+}
+
+static void store_bit(void)
+{
+	uint8_t *byte = (uint8_t *)request.gpa + request.bit / 8;
+	uint8_t bit = 1 << (request.bit % 8);
+
+	WRITE_ONCE(*byte, request.value ? *byte | bit : *byte & ~bit);
+}
+
+static void l1_do(struct vmx_pages *vmx)
+{
+	uint64_t i, vmcs = request.vmcs;
+
+	switch (request.operation) {
+	case L1_SELECT:
+		select_vmcs(vmcs);
+		break;
+	case L1_BIT:
+		store_bit();
+		break;
+	case L1_VMWRITE:
+		GUEST_ASSERT(!vmwrite(request.bit, request.value));
+		break;
+	case L1_MODE:
+		set_mode(request.value);
+		break;
+	case L1_ENTER:
+		for (i = 0; i < request.count; i++)
+			enter(vmcs);
+		break;
+	case L1_ALTERNATE:
+		for (i = 0; i < request.count * request.value; i++) {
+			select_vmcs(i % request.value);
+			enter(i % request.value);
+		}
+		select_vmcs(vmcs);
+		break;
+	case L1_RESTART:
+		asm volatile("vmxoff" : : : "cc", "memory");
+		GUEST_ASSERT(prepare_for_vmx_operation(vmx));
+		/* fall through */
+	case L1_CLEAR:
+		start_vmcs(vmx, vmcs);
+		break;
+	}
+}
+
+static void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
+{
+	int i;
+
+	x2apic_enable();
+	GUEST_ASSERT(prepare_for_vmx_operation(vmx));
+	find_features();
+	for (i = VMCSS - 1; i >= 0; i--)
+		start_vmcs(vmx, i);
+	for (;;) {
+		GUEST_SYNC(1);
+		memset(&answer, 0, sizeof(answer));
+		l1_do(vmx);
+	}
+}
+
+/* ----------------------------------------------------------- user space -- */
+
+static struct kvm_vm *vm;
+static struct kvm_vcpu *vcpu;
+static uint8_t *memory, *fixed;
+static bool holds, merges;	/* are the optimisations on in this module? */
+static bool case_failed;
+static const char *skip_reason;
+
+#define EXPECT(condition, fmt, ...) do {					\
+	if (!(condition)) {						\
+		ksft_print_msg("line %d: %s: " fmt "\n", __LINE__,		\
+			       #condition, ##__VA_ARGS__);		\
+		case_failed = true;					\
+	}								\
+} while (0)
+
+#define ASK(...) ask((struct request){ __VA_ARGS__ })
+
+static uint64_t debugfs_value(const char *file, const char *name)
+{
+	char path[128], line[128], key[64];
+	unsigned long long value = 0;
+	bool found = false;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/%s",
+		 getpid(), vm->fd, file);
+	stream = fopen(path, "r");
+	TEST_ASSERT(stream, "%s: %s", path, strerror(errno));
+	while (!found && fgets(line, sizeof(line), stream)) {
+		if (!name)
+			found = sscanf(line, "%llu", &value) == 1;
+		else
+			found = sscanf(line, "%63s %llu", key, &value) == 2 &&
+				!strcmp(key, name);
+	}
+	fclose(stream);
+	TEST_ASSERT(found, "no %s in %s", name ?: "value", path);
+	return value;
+}
+
+static uint64_t exits(void)
+{
+	return debugfs_value("exits", NULL);
+}
+
+/* 0 under stock, which then compares equal to itself. */
+static uint64_t counter(const char *name)
+{
+	return holds || merges ? debugfs_value("kvm_intel_fast", name) : 0;
+}
+
+static uint64_t page_misses(void)
+{
+	return counter("page_hold_miss_empty") + counter("page_hold_miss_gfn") +
+		counter("page_hold_miss_memslots");
+}
+
+static uint64_t merge_misses(void)
+{
+	return counter("msr_bitmap_miss_new") + counter("msr_bitmap_miss_controls") +
+		counter("msr_bitmap_miss_vmcs01") + counter("msr_bitmap_miss_l1");
+}
+
+static bool parameter(const char *name)
+{
+	char path[128];
+	int value = 0;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "/sys/module/kvm_intel/parameters/%s", name);
+	stream = fopen(path, "r");
+	if (stream) {
+		value = fgetc(stream);
+		fclose(stream);
+	}
+	return value == 'Y';
+}
+
+static void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
+}
+
+static void set_slot(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, void *hva)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void set_test_slot(uint32_t flags)
+{
+	set_slot(SLOT, flags, slot_gpa, SLOT_PAGES * PAGE, memory);
+}
+
+static void delete_test_slot(void)
+{
+	set_slot(SLOT, 0, slot_gpa, 0, memory);
+}
+
+static uint8_t *map_anonymous(void *where, uint64_t size)
+{
+	void *at = mmap(where, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | (where ? MAP_FIXED : 0),
+			-1, 0);
+
+	TEST_ASSERT(at != MAP_FAILED, "mmap: %s", strerror(errno));
+	return at;
+}
+
+static uint8_t *page(int number)
+{
+	return memory + number * PAGE;
+}
+
+static uint64_t page_gpa(int number)
+{
+	return slot_gpa + number * PAGE;
+}
+
+/* Bits in an MSR bitmap: SDM, "MSR-Bitmap Address". */
+static uint64_t bitmap_bit(uint32_t msr, bool write)
+{
+	return (write ? 0x4000 : 0) + (msr >= 0xc0000000 ? 0x2000 : 0) + (msr & 0x1fff);
+}
+
+static void set_bit_in(uint8_t *bitmap, uint64_t bit, bool value)
+{
+	volatile uint8_t *byte = bitmap + bit / 8;
+
+	*byte = value ? *byte | 1 << bit % 8 : *byte & ~(1 << bit % 8);
+}
+
+/* Run until the guest waits for a request, or L2 pauses; returns who it was. */
+static int run(void)
+{
+	struct ucall uc;
+
+	vcpu_run(vcpu);
+	TEST_ASSERT(vcpu->run->exit_reason == KVM_EXIT_IO, "exit %d", vcpu->run->exit_reason);
+	switch (get_ucall(vcpu, &uc)) {
+	case UCALL_SYNC:
+		sync_global_from_guest(vm, answer);
+		return uc.args[1];
+	case UCALL_ABORT:
+		REPORT_GUEST_ASSERT(uc);
+	default:
+		TEST_FAIL("unexpected ucall %lu", uc.cmd);
+	}
+}
+
+static int ask(struct request what)
+{
+	request = what;
+	sync_global_to_guest(vm, request);
+	return run();
+}
+
+static void create_vm(void)
+{
+	vm_vaddr_t vmx_gva;
+	int i;
+
+	vm = vm_create_with_one_vcpu(&vcpu, l1_guest_code);
+	vm_init_descriptor_tables(vm);
+	vcpu_init_descriptor_tables(vcpu);
+	vcpu_alloc_vmx(vm, &vmx_gva);
+	vcpu_args_set(vcpu, 1, vmx_gva);
+	slot_gpa = SLOT_GPA;
+	for (i = 0; i < VMCSS; i++)
+		bitmap_gpa[i] = page_gpa(BITMAP + i);
+	memset(memory, 0, SLOT_PAGES * PAGE);
+	memset(fixed, 0, VMCSS * PAGE);
+	memset(page(ACCESS), 0xee, PAGE);
+	memset(page(OTHER_ACCESS), 0xdd, PAGE);
+	sync_global_to_guest(vm, bitmap_gpa);
+	sync_global_to_guest(vm, slot_gpa);
+	set_test_slot(0);
+	set_slot(FIXED_SLOT, 0, FIXED_GPA, VMCSS * PAGE, fixed);
+	virt_map(vm, SLOT_GPA, SLOT_GPA, SLOT_PAGES);
+	virt_map(vm, MOVED_GPA, MOVED_GPA, SLOT_PAGES);
+	virt_map(vm, FIXED_GPA, FIXED_GPA, VMCSS);
+	TEST_ASSERT(run() == 1, "L1 did not start");
+	sync_global_from_guest(vm, features);
+}
+
+static void new_vm(void)
+{
+	kvm_vm_free(vm);
+	create_vm();
+}
+
+/* L2 accesses @msr; does it exit to L1, and if not, to L0? */
+static void expect_msr(uint64_t vmcs, uint32_t msr, bool write, bool intercepted, int line)
+{
+	uint64_t before = exits(), count;
+
+	ASK(.operation = L1_ENTER, .vmcs = vmcs, .count = 1, .msr = msr, .reads = READS,
+	    .l2_operation = write ? L2_WRMSR : L2_RDMSR);
+	count = exits() - before;
+	EXPECT(answer.exits == (intercepted ? READS : 0) && !answer.failed,
+	       "from line %d: VMCS %lu, %s %#x: %lu exits to L1, reason %lu", line, vmcs,
+	       write ? "write" : "read", msr, answer.exits, answer.reason);
+	EXPECT(intercepted || count < FEW, "from line %d: %s %#x: %lu exits to L0",
+	       line, write ? "write" : "read", msr, count);
+}
+
+/* Where VMCS 0 has its pages: for the cases that change it. */
+static int now_bitmap = BITMAP, now_access = ACCESS, now_vapic = VAPIC, now_pi = PI;
+
+static void expect_tpr(uint8_t tpr, int line)
+{
+	EXPECT(answer.cr8 == tpr >> 4 && !answer.failed,
+	       "from line %d: CR8 %#lx, TPR %#x, failed %lu", line, answer.cr8, tpr,
+	       answer.failed);
+	EXPECT(!features.access || answer.mmio == tpr, "from line %d: MMIO %#lx, TPR %#x",
+	       line, answer.mmio, tpr);
+}
+
+static uint64_t mmio(void)
+{
+	return features.access ? page_gpa(now_access) : 0;
+}
+
+static void pause_in_l2(uint8_t tpr)
+{
+	int who = ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_PAUSE,
+		      .tpr = tpr, .mmio = mmio());
+
+	EXPECT(who == 2, "L2 did not pause");
+}
+
+/* Post an interrupt while L2 is in user space. */
+static void post(void)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = NV };
+
+	page(now_pi)[POSTED_VECTOR / 8] |= 1 << POSTED_VECTOR % 8;
+	page(now_pi)[32] |= 1;
+	EXPECT(ioctl(vm->fd, KVM_SIGNAL_MSI, &msi) == 1, "%s", strerror(errno));
+}
+
+static void expect_posted(int line)
+{
+	uint8_t *virr = page(now_vapic) + VIRR + POSTED_VECTOR / 32 * 16 + POSTED_VECTOR % 32 / 8;
+
+	EXPECT(!(page(now_pi)[32] & 1), "from line %d: descriptor not used", line);
+	EXPECT(*virr & 1 << POSTED_VECTOR % 8, "from line %d: no VIRR bit", line);
+	*virr = 0;
+}
+
+static void __expect_pages_in_use(int line)
+{
+	static uint8_t salt;
+	uint8_t tpr;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		tpr = (++salt % 15 + 1) << 4;
+		set_bit_in(page(now_bitmap), bitmap_bit(MSR_FS_BASE, false), i);
+		page(now_vapic)[TPR] = tpr;
+		expect_msr(0, MSR_FS_BASE, false, i, line);
+		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_TPR, .tpr = tpr,
+		    .mmio = mmio());
+		expect_tpr(tpr, line);
+	}
+	set_bit_in(page(now_bitmap), bitmap_bit(MSR_FS_BASE, false), false);
+	if (!features.pi)
+		return;
+	pause_in_l2(tpr);
+	post();
+	EXPECT(run() == 1, "from line %d", line);
+	expect_tpr(tpr, line);
+	expect_posted(line);
+}
+
+#define expect_pages_in_use() __expect_pages_in_use(__LINE__)
+
+/* ---------------------------------------------------------------- cases -- */
+
+static void steady_state(void)
+{
+	uint64_t pages, merged, hits, merge_hits;
+
+	ASK(.operation = L1_ENTER, .count = 2);
+	pages = page_misses();
+	merged = merge_misses();
+	hits = counter("page_hold_hits");
+	merge_hits = counter("msr_bitmap_hits");
+	ASK(.operation = L1_ENTER, .count = MANY);
+	EXPECT(!answer.failed && !answer.exits, "%lu failed", answer.failed);
+	EXPECT(page_misses() == pages, "%lu", page_misses() - pages);
+	EXPECT(merge_misses() == merged, "%lu", merge_misses() - merged);
+	hits = counter("page_hold_hits") - hits;
+	EXPECT(hits == (holds ? MANY * (2 + !!features.access + !!features.pi) : 0),
+	       "%lu hits", hits);
+	EXPECT(counter("msr_bitmap_hits") - merge_hits == (merges ? MANY : 0), "%lu",
+	       counter("msr_bitmap_hits") - merge_hits);
+	expect_pages_in_use();
+}
+
+static void l1_stores_to_its_bitmap(void)
+{
+	static const struct {
+		uint32_t msr;
+		bool write;
+	} bits[] = {
+		{ MSR_FS_BASE, false }, { MSR_KERNEL_GS_BASE, true },
+		{ MSR_KERNEL_GS_BASE, false }, { MSR_GS_BASE, false },
+		{ MSR_IA32_SPEC_CTRL, false }, { MSR_IA32_SPEC_CTRL, true },
+	};
+	unsigned int i, value;
+	uint64_t bit;
+
+	for (i = 0; i < ARRAY_SIZE(bits); i++) {
+		if (bits[i].msr == MSR_IA32_SPEC_CTRL && !kvm_cpu_has(X86_FEATURE_SPEC_CTRL))
+			continue;
+		if (bits[i].msr == MSR_IA32_SPEC_CTRL)
+			vcpu_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 1);
+		bit = bitmap_bit(bits[i].msr, bits[i].write);
+		for (value = 0; value < 4; value++) {
+			ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit,
+			    .value = !(value & 1));
+			expect_msr(0, bits[i].msr, bits[i].write, !(value & 1), __LINE__);
+		}
+	}
+}
+
+static void set_x2apic(bool x2apic)
+{
+	ASK(.operation = L1_MODE, .value = x2apic);
+}
+
+static void l1_stores_under_x2apic(void)
+{
+	uint64_t bit = bitmap_bit(MSR_TPR, false);
+	int i;
+
+	if (!features.x2apic) {
+		skip_reason = "no virtual x2APIC";
+		return;
+	}
+	for (i = 0; i < 6; i++) {
+		set_x2apic(!(i & 2));
+		page(VAPIC)[TPR] = 0x70 + i;
+		ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = i & 1);
+		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR,
+		    .msr = MSR_TPR, .reads = READS);
+		EXPECT(answer.exits == (i & 1 ? READS : 0) && !answer.failed,
+		       "step %d: %lu exits to L1", i, answer.exits);
+		if (!(i & 1))
+			EXPECT(answer.value == (i & 2 ? 0 : 0x70 + i),
+			       "step %d: read %#lx", i, answer.value);
+	}
+	ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = 0);
+	set_x2apic(false);
+	page(VAPIC)[TPR] = 0;
+	expect_pages_in_use();
+}
+
+/* Each VMCS has its own bitmap: the number's bits say what is intercepted. */
+static void alternate(int vmcss, int rounds)
+{
+	int round, i;
+
+	for (round = 0; round < rounds; round++) {
+		for (i = 0; i < vmcss; i++) {
+			if (round) {
+				ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP + i),
+				    .bit = bitmap_bit(MSR_FS_BASE, false), .value = i & 1);
+				ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP + i),
+				    .bit = bitmap_bit(MSR_KERNEL_GS_BASE, true),
+				    .value = (i + round) & 2);
+			}
+			ASK(.operation = L1_SELECT, .vmcs = i);
+			expect_msr(i, MSR_FS_BASE, false, round && (i & 1), __LINE__);
+			expect_msr(i, MSR_KERNEL_GS_BASE, true, round && ((i + round) & 2),
+				   __LINE__);
+		}
+	}
+}
+
+static void vmcss_alternate(int vmcss)
+{
+	uint64_t misses, evictions;
+	int i;
+
+	new_vm();
+	alternate(vmcss, 3);
+	misses = page_misses() + merge_misses();
+	evictions = counter("nested_context_evictions");
+	ASK(.operation = L1_ALTERNATE, .count = 10, .value = vmcss);
+	EXPECT(!answer.failed && !answer.exits, "%lu", answer.failed);
+	misses = page_misses() + merge_misses() - misses;
+	evictions = counter("nested_context_evictions") - evictions;
+	if (vmcss <= KEPT_VMCSS)
+		EXPECT(!misses && !evictions, "%lu misses, %lu evictions", misses, evictions);
+	else
+		EXPECT(evictions == (holds || merges ? 10 * vmcss : 0), "%lu", evictions);
+	for (i = 0; i < vmcss; i++)
+		memset(page(BITMAP + i), 0, PAGE);
+	ASK(.operation = L1_SELECT, .vmcs = 0);
+	expect_pages_in_use();
+}
+
+static void eight_vmcss(void)
+{
+	vmcss_alternate(KEPT_VMCSS);
+}
+
+static void twelve_vmcss(void)
+{
+	vmcss_alternate(VMCSS);
+}
+
+static void name_pages(bool others)
+{
+	now_bitmap = others ? OTHER_BITMAP : BITMAP;
+	now_access = others ? OTHER_ACCESS : ACCESS;
+	now_vapic = others ? OTHER_VAPIC : VAPIC;
+	now_pi = others ? OTHER_PI : PI;
+}
+
+static void write_page_fields(void)
+{
+	ASK(.operation = L1_VMWRITE, .bit = MSR_BITMAP, .value = page_gpa(now_bitmap));
+	ASK(.operation = L1_VMWRITE, .bit = APIC_ACCESS_ADDR, .value = page_gpa(now_access));
+	ASK(.operation = L1_VMWRITE, .bit = VIRTUAL_APIC_PAGE_ADDR, .value = page_gpa(now_vapic));
+	ASK(.operation = L1_VMWRITE, .bit = POSTED_INTR_DESC_ADDR, .value = page_gpa(now_pi));
+}
+
+static void fields_name_other_pages(void)
+{
+	static int *const one[] = { &now_bitmap, &now_access, &now_vapic, &now_pi };
+	static const int other[] = { OTHER_BITMAP, OTHER_ACCESS, OTHER_VAPIC, OTHER_PI };
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		*one[i] = other[i];
+		write_page_fields();
+		expect_pages_in_use();
+		name_pages(false);
+		write_page_fields();
+		expect_pages_in_use();
+	}
+	name_pages(true);
+	write_page_fields();
+	expect_pages_in_use();
+	name_pages(false);
+	write_page_fields();
+	expect_pages_in_use();
+}
+
+/* The slot over other memory; the old memory keeps its old contents. */
+static void slot_over_other_memory(void)
+{
+	uint8_t *old = memory, *new = map_anonymous(NULL, SLOT_PAGES * PAGE);
+	int i;
+
+	memcpy(new, old, SLOT_PAGES * PAGE);
+	for (i = 0; i < 2; i++) {
+		delete_test_slot();
+		memory = i ? old : new;
+		set_test_slot(0);
+		expect_pages_in_use();
+	}
+	/* The same while L2 runs: the next entry finds the new memory. */
+	for (i = 0; i < 2; i++) {
+		page(VAPIC)[TPR] = 0x20;
+		pause_in_l2(0x20);
+		delete_test_slot();
+		memory = i ? old : new;
+		page(VAPIC)[TPR] = 0x90;
+		set_test_slot(0);
+		EXPECT(run() == 1, "L2");
+		EXPECT(answer.cr8 == 2, "CR8 %#lx in the entry before", answer.cr8);
+		expect_pages_in_use();
+	}
+	munmap(new, SLOT_PAGES * PAGE);
+}
+
+static void slot_moves(void)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		slot_gpa = i & 1 ? SLOT_GPA : MOVED_GPA;
+		set_test_slot(0);
+		write_page_fields();
+		expect_pages_in_use();
+	}
+	EXPECT(slot_gpa == SLOT_GPA, "");
+}
+
+/*
+ * A read-only slot cannot be mapped: every MSR exits to L0, which reads L1's
+ * bitmap to find out whom the exit is for.
+ */
+static void slot_is_made_read_only(void)
+{
+	uint64_t before;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASK(.operation = L1_MODE, .value = NO_APIC);
+		expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
+		delete_test_slot();
+		set_bit_in(page(BITMAP), bitmap_bit(MSR_FS_BASE, false), i);
+		set_test_slot(KVM_MEM_READONLY);
+		before = exits();
+		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR,
+		    .msr = MSR_FS_BASE, .reads = READS);
+		EXPECT(answer.exits == (i ? READS : 0) && !answer.failed, "%lu exits to L1, %lu",
+		       answer.exits, answer.failed);
+		EXPECT(exits() - before >= READS, "%lu exits", exits() - before);
+		delete_test_slot();
+		set_test_slot(0);
+		ASK(.operation = L1_MODE, .value = XAPIC);
+		expect_pages_in_use();
+	}
+}
+
+static uint64_t dirty_pages(void)
+{
+	uint64_t bitmap = 0;
+	struct kvm_dirty_log log = { .slot = SLOT, .dirty_bitmap = &bitmap };
+
+	vm_ioctl(vm, KVM_GET_DIRTY_LOG, &log);
+	return bitmap;
+}
+
+/* Stock's rule: after an L2 exit, virtual-APIC page and descriptor are dirty. */
+static uint64_t dirty_after_l2(void)
+{
+	return BIT(now_vapic) | (features.pi ? BIT(now_pi) : 0);
+}
+
+static void expect_dirty(uint64_t expected, int line)
+{
+	uint64_t dirty = dirty_pages();
+
+	EXPECT(dirty == expected, "from line %d: dirty %#lx, expected %#lx", line, dirty,
+	       expected);
+}
+
+static void dirty_log_while_l1_runs(void)
+{
+	int i;
+
+	ASK(.operation = L1_ENTER, .count = 5);
+	set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
+	expect_dirty(0, __LINE__);
+	for (i = 0; i < 3; i++) {
+		ASK(.operation = L1_ENTER, .count = 1);
+		expect_dirty(dirty_after_l2(), __LINE__);
+		ASK(.operation = L1_SELECT);
+		expect_dirty(0, __LINE__);
+	}
+	/* L1's own store, then L2. */
+	ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = 5, .value = 1);
+	expect_dirty(BIT(BITMAP), __LINE__);
+	ASK(.operation = L1_ENTER, .count = 1);
+	expect_dirty(dirty_after_l2(), __LINE__);
+	/* Another page under logging. */
+	name_pages(true);
+	write_page_fields();
+	ASK(.operation = L1_ENTER, .count = 1);
+	expect_dirty(dirty_after_l2(), __LINE__);
+	ASK(.operation = L1_ENTER, .count = 1);
+	expect_dirty(dirty_after_l2(), __LINE__);
+	name_pages(false);
+	write_page_fields();
+	set_test_slot(0);
+	expect_pages_in_use();
+}
+
+static void dirty_log_while_l2_runs(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		ASK(.operation = L1_ENTER, .count = 2);
+		pause_in_l2(0);
+		set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
+		expect_dirty(0, __LINE__);
+		EXPECT(run() == 1, "L2");
+		expect_dirty(dirty_after_l2(), __LINE__);
+		/* Off while L2 runs, and on again. */
+		pause_in_l2(0);
+		expect_dirty(dirty_after_l2(), __LINE__);
+		set_test_slot(0);
+		EXPECT(run() == 1, "L2");
+		pause_in_l2(0);
+		set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
+		EXPECT(run() == 1, "L2");
+		expect_dirty(dirty_after_l2(), __LINE__);
+		set_test_slot(0);
+	}
+}
+
+/* L2 exits to user space several times after the log was read. */
+static void dirty_log_read_while_l2_runs(void)
+{
+	int i;
+
+	set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
+	pause_in_l2(0);
+	expect_dirty(dirty_after_l2(), __LINE__);
+	expect_dirty(0, __LINE__);
+	for (i = 0; i < 3; i++) {
+		EXPECT(run() == 1, "L2");
+		expect_dirty(dirty_after_l2(), __LINE__);
+		pause_in_l2(0);
+		expect_dirty(dirty_after_l2(), __LINE__);
+	}
+	EXPECT(run() == 1, "L2");
+	ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR, .msr = 0x10,
+	    .reads = 5);
+	expect_dirty(dirty_after_l2(), __LINE__);
+	set_test_slot(0);
+	expect_pages_in_use();
+}
+
+static const int all_pages[] = { BITMAP, ACCESS, VAPIC, PI };
+
+static void mapping_replaced(void)
+{
+	uint64_t invalidated;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		expect_pages_in_use();
+		invalidated = counter("page_hold_invalidated");
+		map_anonymous(page(all_pages[i]), PAGE);
+		EXPECT(!holds || counter("page_hold_invalidated") > invalidated, "page %u", i);
+		expect_pages_in_use();
+	}
+	/* All of them, contents checked without a store in between. */
+	set_bit_in(page(BITMAP), bitmap_bit(MSR_FS_BASE, false), true);
+	ASK(.operation = L1_ENTER, .count = 3);
+	map_anonymous(page(0), SLOT_PAGES * PAGE);
+	expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
+	expect_pages_in_use();
+}
+
+static void mapping_replaced_while_l2_runs(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		page(VAPIC)[TPR] = 0x20;
+		pause_in_l2(0x20);
+		map_anonymous(page(all_pages[i]), PAGE);
+		EXPECT(run() == 1, "L2");
+		EXPECT(answer.cr8 == 2, "page %u: CR8 %#lx in the entry before", i, answer.cr8);
+		expect_pages_in_use();
+	}
+}
+
+static void memory_given_back(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < 4; i++) {
+		for (j = 0; j < 2; j++) {
+			set_bit_in(page(BITMAP), bitmap_bit(MSR_FS_BASE, false), true);
+			page(VAPIC)[TPR] = 0x50;
+			if (j)
+				pause_in_l2(0x50);
+			else
+				ASK(.operation = L1_ENTER, .count = 2);
+			EXPECT(!madvise(page(all_pages[i]), PAGE, MADV_DONTNEED), "madvise");
+			if (j)
+				EXPECT(run() == 1, "L2");
+			if (all_pages[i] == BITMAP)
+				expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
+			ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_TPR,
+			    .mmio = mmio());
+			EXPECT(answer.cr8 == (all_pages[i] == VAPIC ? 0 : 5), "CR8 %#lx",
+			       answer.cr8);
+			expect_pages_in_use();
+		}
+	}
+}
+
+/* A child shares the pages; the parent's next write gets it a copy. */
+static void forked(void)
+{
+	int i, status;
+	pid_t child;
+
+	for (i = 0; i < 2; i++) {
+		if (i)
+			pause_in_l2(0);
+		else
+			ASK(.operation = L1_ENTER, .count = 2);
+		child = fork();
+		if (!child) {
+			pause();
+			_exit(0);
+		}
+		if (i)
+			EXPECT(run() == 1, "L2");
+		expect_pages_in_use();
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		expect_pages_in_use();
+	}
+}
+
+static bool two_nodes(void)
+{
+	if (!access("/sys/devices/system/node/node1", F_OK))
+		return true;
+	skip_reason = "one NUMA node only";
+	return false;
+}
+
+/* The page's new node, or a negative errno. */
+static int move_page(int number, int node)
+{
+	void *address = page(number);
+	int status = -1;
+	long ret;
+
+	ret = syscall(__NR_move_pages, 0, 1ul, &address, node < 0 ? NULL : &node, &status,
+		      MPOL_MF_MOVE);
+	return ret < 0 ? -errno : status;
+}
+
+/* Nothing is in use while L1 runs: the first try must succeed. */
+static void pages_migrate_while_l1_runs(void)
+{
+	unsigned int i, j;
+	int node, moved;
+
+	if (!two_nodes())
+		return;
+	for (j = 0; j < 4; j++) {
+		for (i = 0; i < 4; i++) {
+			ASK(.operation = L1_ENTER, .count = 2);
+			node = !move_page(all_pages[i], -1);
+			syscall(__NR_move_pages, 0, 0ul, NULL, NULL, NULL, MPOL_MF_MOVE);
+			moved = move_page(all_pages[i], node);
+			EXPECT(moved == node, "page %u to node %d: %d", i, node, moved);
+			expect_pages_in_use();
+		}
+	}
+}
+
+/* Stock refers to all but the bitmap then; afterwards they must move. */
+static void pages_migrate_after_l2_ran(void)
+{
+	int moved, node;
+	unsigned int i;
+
+	if (!two_nodes())
+		return;
+	for (i = 0; i < 4; i++) {
+		pause_in_l2(0);
+		node = !move_page(all_pages[i], -1);
+		moved = move_page(all_pages[i], node);
+		EXPECT(all_pages[i] != BITMAP || moved == node,
+		       "bitmap while L2 runs, to node %d: %d", node, moved);
+		EXPECT(run() == 1, "L2");
+		moved = move_page(all_pages[i], node);
+		EXPECT(moved == node, "page %u to node %d: %d", i, node, moved);
+		expect_pages_in_use();
+	}
+}
+
+static volatile bool stop;
+static volatile uint64_t thread_rounds, thread_wrong;
+
+static void *round_trips(void *unused)
+{
+	pin_to_cpu(1);
+	while (!stop) {
+		ASK(.operation = L1_ENTER, .count = 5, .l2_operation = L2_TPR, .tpr = 0x50,
+		    .mmio = mmio());
+		thread_wrong += answer.wrong + answer.failed + answer.exits;
+		thread_rounds += 5;
+	}
+	return NULL;
+}
+
+static bool start_round_trips(pthread_t *thread)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		skip_reason = "one CPU only";
+		return false;
+	}
+	page(VAPIC)[TPR] = 0x50;
+	stop = false;
+	thread_rounds = thread_wrong = 0;
+	pthread_create(thread, NULL, round_trips, NULL);
+	return true;
+}
+
+static void wait_for_round_trips(void)
+{
+	uint64_t rounds = thread_rounds;
+
+	while (thread_rounds < rounds + 6)
+		usleep(50);
+}
+
+static void stop_round_trips(pthread_t thread)
+{
+	stop = true;
+	pthread_join(thread, NULL);
+	ksft_print_msg("%lu round trips meanwhile\n", thread_rounds);
+	EXPECT(thread_rounds && !thread_wrong, "%lu wrong", thread_wrong);
+	expect_pages_in_use();
+}
+
+static void pages_migrate_meanwhile(void)
+{
+	int i, try, moved, node, tries = 0;
+	pthread_t thread;
+
+	if (!two_nodes() || !start_round_trips(&thread))
+		return;
+	for (i = 0; i < MIGRATIONS; i++) {
+		node = !move_page(all_pages[i % 4], -1);
+		for (try = 0, moved = -1; try < TRIES && moved != node; try++)
+			moved = move_page(all_pages[i % 4], node);
+		tries += try;
+		EXPECT(moved == node, "page %d to node %d: %d", i % 4, node, moved);
+		if (i & 1)
+			wait_for_round_trips();
+	}
+	ksft_print_msg("%d migrations in %d tries\n", MIGRATIONS, tries);
+	stop_round_trips(thread);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		skip_reason = "cannot be asked for";
+	if (fd >= 0)
+		close(fd);
+}
+
+static void compaction_meanwhile(void)
+{
+	pthread_t thread;
+	int i;
+
+	if (!start_round_trips(&thread))
+		return;
+	for (i = 0; i < 10 && !skip_reason; i++)
+		write_file("/proc/sys/vm/compact_memory", "1");
+	stop_round_trips(thread);
+}
+
+/* Protection changes under the vCPU's feet; the page stays what it is. */
+static void protection_meanwhile(void)
+{
+	pthread_t thread;
+	int i;
+
+	if (!start_round_trips(&thread))
+		return;
+	for (i = 0; i < 100; i++) {
+		mprotect(page(all_pages[i % 4]), PAGE,
+			 PROT_READ | PROT_WRITE | (i & 4 ? PROT_EXEC : 0));
+		if (i % 3 == 0)
+			wait_for_round_trips();
+	}
+	stop_round_trips(thread);
+}
+
+static void slots_change_meanwhile(void)
+{
+	pthread_t thread;
+	int i;
+
+	if (!start_round_trips(&thread))
+		return;
+	for (i = 0; i < 30; i++) {
+		set_test_slot(i & 1 ? 0 : KVM_MEM_LOG_DIRTY_PAGES);
+		wait_for_round_trips();
+	}
+	stop_round_trips(thread);
+	set_test_slot(0);
+	expect_pages_in_use();
+}
+
+static void cleared_and_restarted(void)
+{
+	uint64_t enters[] = { L1_CLEAR, L1_RESTART, L1_CLEAR, L1_RESTART };
+	uint64_t misses;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(enters); i++) {
+		ASK(.operation = L1_ENTER, .count = 2);
+		misses = page_misses();
+		ASK(.operation = enters[i]);
+		expect_pages_in_use();
+		EXPECT(!holds || page_misses() > misses, "held over it");
+	}
+}
+
+/* An APIC-access page outside memory: KVM gives up; then it is there again. */
+static void access_page_missing(void)
+{
+	int i, node, moved;
+
+	if (!features.access) {
+		skip_reason = "no APIC-access page";
+		return;
+	}
+	for (i = 0; i < 2; i++) {
+		ASK(.operation = L1_VMWRITE, .bit = APIC_ACCESS_ADDR, .value = 0x40000000);
+		request = (struct request){ .operation = L1_ENTER, .count = 1 };
+		sync_global_to_guest(vm, request);
+		vcpu_run(vcpu);
+		EXPECT(vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "exit %d",
+		       vcpu->run->exit_reason);
+		new_vm();
+		expect_pages_in_use();
+	}
+	/* No hold may survive the failed entry: L2 does not run. */
+	if (access("/sys/devices/system/node/node1", F_OK))
+		return;
+	ASK(.operation = L1_VMWRITE, .bit = APIC_ACCESS_ADDR, .value = 0x40000000);
+	request = (struct request){ .operation = L1_ENTER, .count = 1 };
+	sync_global_to_guest(vm, request);
+	vcpu_run(vcpu);
+	for (i = 0; i < 4; i++) {
+		node = !move_page(all_pages[i], -1);
+		moved = move_page(all_pages[i], node);
+		EXPECT(moved == node, "page %d to node %d: %d", i, node, moved);
+	}
+	new_vm();
+}
+
+static void verify_found_nothing(void)
+{
+	if (!parameter("verify")) {
+		skip_reason = "verify is off";
+		return;
+	}
+	expect_pages_in_use();
+	EXPECT(!counter("page_hold_verify_mismatches"), "mismatches");
+	EXPECT(!counter("msr_bitmap_verify_mismatches"), "mismatches");
+	EXPECT(!holds || counter("page_hold_verify_checks"), "verify never compared");
+	EXPECT(!merges || counter("msr_bitmap_verify_checks"), "verify never compared");
+}
+
+static void state_restored_in_new_vm(void)
+{
+	struct kvm_lapic_state lapic;
+	struct kvm_x86_state *state;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		expect_pages_in_use();
+		page(VAPIC)[TPR] = 0x60;
+		pause_in_l2(0x60);
+		state = vcpu_save_state(vcpu);
+		vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
+		kvm_vm_release(vm);
+		vcpu = vm_recreate_with_one_vcpu(vm);
+		set_test_slot(0);
+		set_slot(FIXED_SLOT, 0, FIXED_GPA, VMCSS * PAGE, fixed);
+		vcpu_load_state(vcpu, state);
+		vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
+		kvm_x86_state_cleanup(state);
+		if (features.pi && i)
+			post();
+		EXPECT(run() == 1, "L2");
+		expect_tpr(0x60, __LINE__);
+		if (features.pi && i)
+			expect_posted(__LINE__);
+		expect_pages_in_use();
+	}
+}
+
+/* The same state again in the same vCPU: nested operation ends and begins. */
+static void state_restored_in_place(void)
+{
+	struct kvm_x86_state *state;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		page(VAPIC)[TPR] = 0x60;
+		pause_in_l2(0x60);
+		state = vcpu_save_state(vcpu);
+		if (i == 1)
+			map_anonymous(page(PI), PAGE);
+		vcpu_sregs_set(vcpu, &state->sregs);
+		vcpu_nested_state_set(vcpu, &state->nested);
+		vcpu_regs_set(vcpu, &state->regs);
+		kvm_x86_state_cleanup(state);
+		EXPECT(run() == 1, "L2");
+		expect_tpr(0x60, __LINE__);
+		expect_pages_in_use();
+	}
+}
+
+static void killed_while_l2_runs(void)
+{
+	int i, status;
+	pid_t child;
+
+	for (i = 0; i < KILLED; i++) {
+		child = fork();
+		if (!child) {
+			create_vm();
+			for (;;)
+				ASK(.operation = L1_ENTER, .count = MANY,
+				    .l2_operation = L2_TPR, .mmio = mmio());
+		}
+		usleep(30000 + i * 1700);
+		kill(child, SIGKILL);
+		EXPECT(waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+		       WTERMSIG(status) == SIGKILL, "status %#x", status);
+	}
+	expect_pages_in_use();
+}
+
+static void destroyed_in_l2(void)
+{
+	struct kvm_vm *usual = vm;
+	struct kvm_vcpu *usual_vcpu = vcpu;
+	uint8_t *usual_fixed = fixed;
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		fixed = map_anonymous(NULL, VMCSS * PAGE);
+		create_vm();
+		pause_in_l2(0);
+		if (i & 1)
+			map_anonymous(page(VAPIC), PAGE);
+		if (i & 2) {	/* the VM's descriptor first, the vCPU's last */
+			munmap(vcpu->run, sizeof(*vcpu->run));
+			close(vm->fd);
+			usleep(1000);
+			map_anonymous(page(PI), PAGE);
+			close(vcpu->fd);
+		} else {
+			kvm_vm_free(vm);
+		}
+		munmap(fixed, VMCSS * PAGE);
+	}
+	vm = usual;
+	vcpu = usual_vcpu;
+	fixed = usual_fixed;
+	memset(page(BITMAP), 0, PAGE);
+	expect_pages_in_use();
+}
+
+static long free_kb(void)
+{
+	char line[128];
+	long value = 0;
+	FILE *stream = fopen("/proc/meminfo", "r");
+
+	while (stream && fgets(line, sizeof(line), stream))
+		if (sscanf(line, "MemFree: %ld", &value) == 1)
+			break;
+	fclose(stream);
+	return value;
+}
+
+static void churn(int rounds)
+{
+	int i;
+
+	for (i = 0; i < rounds; i++) {
+		map_anonymous(page(0), SLOT_PAGES * PAGE);
+		new_vm();
+		if (i & 1)
+			pause_in_l2(0);
+		else
+			ASK(.operation = L1_ALTERNATE, .count = 1, .value = 3);
+	}
+}
+
+/* 20 pages of the slot each, new ones for each VM. */
+static void memory_is_freed(void)
+{
+	long before, lost;
+
+	churn(30);
+	before = free_kb();
+	churn(LEAK_ROUNDS);
+	lost = before - free_kb();
+	EXPECT(lost < LEAK_SLACK_KB, "%ld KiB lost in %d VMs", lost, LEAK_ROUNDS);
+	ksft_print_msg("%ld KiB less free after %d VMs\n", lost, LEAK_ROUNDS);
+}
+
+#define CASE(function) { function, #function }
+static const struct {
+	void (*run)(void);
+	const char *name;
+} cases[] = {
+	CASE(steady_state),
+	CASE(l1_stores_to_its_bitmap),
+	CASE(l1_stores_under_x2apic),
+	CASE(eight_vmcss),
+	CASE(twelve_vmcss),
+	CASE(fields_name_other_pages),
+	CASE(slot_over_other_memory),
+	CASE(slot_moves),
+	CASE(slot_is_made_read_only),
+	CASE(dirty_log_while_l1_runs),
+	CASE(dirty_log_while_l2_runs),
+	CASE(dirty_log_read_while_l2_runs),
+	CASE(mapping_replaced),
+	CASE(mapping_replaced_while_l2_runs),
+	CASE(memory_given_back),
+	CASE(forked),
+	CASE(pages_migrate_while_l1_runs),
+	CASE(pages_migrate_after_l2_ran),
+	CASE(pages_migrate_meanwhile),
+	CASE(compaction_meanwhile),
+	CASE(protection_meanwhile),
+	CASE(slots_change_meanwhile),
+	CASE(cleared_and_restarted),
+	CASE(verify_found_nothing),
+	CASE(access_page_missing),
+	CASE(state_restored_in_new_vm),
+	CASE(state_restored_in_place),
+	CASE(killed_while_l2_runs),
+	CASE(destroyed_in_l2),
+	CASE(memory_is_freed),
+	CASE(verify_found_nothing),
+};
+
+/* Without arguments all cases run, else those that are named. */
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	while (*names && strcmp(*names, name))
+		names++;
+	return *names;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i, plan = 0;
+
+	setbuf(stdout, NULL);
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	holds = parameter("page_cache");
+	merges = parameter("msr_bitmap_cache");
+
+	ksft_print_header();
+	pin_to_cpu(0);
+	memory = map_anonymous(NULL, SLOT_PAGES * PAGE);
+	fixed = map_anonymous(NULL, VMCSS * PAGE);
+	create_vm();
+	ksft_print_msg("holds %d, merges %d; L1 has APIC-access %lu, VID %lu, PI %lu, x2APIC %lu\n",
+		       holds, merges, features.access, features.vid, features.pi, features.x2apic);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		plan += wanted(cases[i].name, argv + 1);
+	ksft_set_plan(plan);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (!wanted(cases[i].name, argv + 1))
+			continue;
+		case_failed = false;
+		skip_reason = NULL;
+		cases[i].run();
+		if (skip_reason)
+			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
+		else
+			ksft_test_result(!case_failed, "%s\n", cases[i].name);
+	}
+	kvm_vm_free(vm);
+	ksft_finished();
+}
