@@ -26,6 +26,7 @@
 #include "processor.h"
 #include "vmx.h"
 #include "kselftest.h"
+#include "fast_test.h"
 
 #define IMAGES		300	/* spoilt ones */
 #define IMAGES_PER_VM	100
@@ -67,24 +68,12 @@ static void l1_guest_code(struct vmx_pages *vmx)
 
 /* ------------------------------------------------------- one VM, and back -- */
 
-static struct kvm_vm *vm;
-static struct kvm_vcpu *vcpu;
 static struct vmx_pages *vmx_pages;
 static int memory_fd;
 static void *memory, *memory_when_paused;
 static size_t memory_size;
 static struct kvm_x86_state *paused;	/* L2 is active */
-static bool case_failed;
-static const char *skip_reason;
 static uint64_t verdicts, accepted, refused, stuck;
-
-#define EXPECT(condition, fmt, ...) do {					\
-	if (!(condition)) {						\
-		ksft_print_msg("line %d: %s: " fmt "\n", __LINE__,		\
-			       #condition, ##__VA_ARGS__);		\
-		case_failed = true;					\
-	}								\
-} while (0)
 
 static uint64_t random_number(void)
 {

@@ -17,6 +17,7 @@
 #include "processor.h"
 #include "vmx.h"
 #include "kselftest.h"
+#include "fast_test.h"
 
 #define MSR_DEBUGCTL		0x1d9
 #define DEBUGCTL_LBR		BIT(0)
@@ -166,67 +167,13 @@ static void l1_guest_code(struct vmx_pages *vmx)
 
 /* ----------------------------------------------------------- user space -- */
 
-static struct kvm_vm *vm;
-static struct kvm_vcpu *vcpu;
 static bool passes;	/* is the pass-through on in this module? */
-static bool case_failed;
 static bool single_stepping;
-static const char *skip_reason;
-
-#define EXPECT(condition, fmt, ...) do {					\
-	if (!(condition)) {						\
-		ksft_print_msg("line %d: %s: " fmt "\n", __LINE__,		\
-			       #condition, ##__VA_ARGS__);		\
-		case_failed = true;					\
-	}								\
-} while (0)
-
-static uint64_t debugfs_value(const char *file, const char *name)
-{
-	char path[128], line[128], key[64];
-	unsigned long long value = 0;
-	bool found = false;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/%s",
-		 getpid(), vm->fd, file);
-	stream = fopen(path, "r");
-	TEST_ASSERT(stream, "%s: %s", path, strerror(errno));
-	while (!found && fgets(line, sizeof(line), stream)) {
-		if (!name)
-			found = sscanf(line, "%llu", &value) == 1;
-		else
-			found = sscanf(line, "%63s %llu", key, &value) == 2 &&
-				!strcmp(key, name);
-	}
-	fclose(stream);
-	TEST_ASSERT(found, "no %s in %s", name ?: "value", path);
-	return value;
-}
 
 /* A counter of kvm-intel-fast; only to be asked for while it is loaded. */
 static uint64_t counter(const char *name)
 {
 	return debugfs_value("kvm_intel_fast", name);
-}
-
-static uint64_t exits(void)
-{
-	return debugfs_value("exits", NULL);
-}
-
-static char parameter(const char *name)
-{
-	char path[128], value = 0;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "/sys/module/kvm_intel/parameters/%s", name);
-	stream = fopen(path, "r");
-	if (stream) {
-		value = fgetc(stream);
-		fclose(stream);
-	}
-	return value;
 }
 
 static void host_debugctl_set(int cpu, bool freeze)

@@ -26,6 +26,7 @@
 #include "vmx.h"
 #include "apic.h"
 #include "kselftest.h"
+#include "fast_test.h"
 
 #define PAGE		4096ul
 #define SLOT		10	/* the pages under test */
@@ -343,50 +344,10 @@ static void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 
 /* ----------------------------------------------------------- user space -- */
 
-static struct kvm_vm *vm;
-static struct kvm_vcpu *vcpu;
 static uint8_t *memory, *fixed;
 static bool holds, merges;	/* are the optimisations on in this module? */
-static bool case_failed;
-static const char *skip_reason;
-
-#define EXPECT(condition, fmt, ...) do {					\
-	if (!(condition)) {						\
-		ksft_print_msg("line %d: %s: " fmt "\n", __LINE__,		\
-			       #condition, ##__VA_ARGS__);		\
-		case_failed = true;					\
-	}								\
-} while (0)
 
 #define ASK(...) ask((struct request){ __VA_ARGS__ })
-
-static uint64_t debugfs_value(const char *file, const char *name)
-{
-	char path[128], line[128], key[64];
-	unsigned long long value = 0;
-	bool found = false;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/%s",
-		 getpid(), vm->fd, file);
-	stream = fopen(path, "r");
-	TEST_ASSERT(stream, "%s: %s", path, strerror(errno));
-	while (!found && fgets(line, sizeof(line), stream)) {
-		if (!name)
-			found = sscanf(line, "%llu", &value) == 1;
-		else
-			found = sscanf(line, "%63s %llu", key, &value) == 2 &&
-				!strcmp(key, name);
-	}
-	fclose(stream);
-	TEST_ASSERT(found, "no %s in %s", name ?: "value", path);
-	return value;
-}
-
-static uint64_t exits(void)
-{
-	return debugfs_value("exits", NULL);
-}
 
 /* 0 under stock, which then compares equal to itself. */
 static uint64_t counter(const char *name)
@@ -404,21 +365,6 @@ static uint64_t merge_misses(void)
 {
 	return counter("msr_bitmap_miss_new") + counter("msr_bitmap_miss_controls") +
 		counter("msr_bitmap_miss_vmcs01") + counter("msr_bitmap_miss_l1");
-}
-
-static bool parameter(const char *name)
-{
-	char path[128];
-	int value = 0;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "/sys/module/kvm_intel/parameters/%s", name);
-	stream = fopen(path, "r");
-	if (stream) {
-		value = fgetc(stream);
-		fclose(stream);
-	}
-	return value == 'Y';
 }
 
 static void pin_to_cpu(int cpu)
@@ -1295,7 +1241,7 @@ static void access_page_missing(void)
 
 static void verify_found_nothing(void)
 {
-	if (!parameter("verify")) {
+	if (parameter("verify") != 'Y') {
 		skip_reason = "verify is off";
 		return;
 	}
@@ -1504,8 +1450,8 @@ int main(int argc, char **argv)
 	setbuf(stdout, NULL);
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	holds = parameter("page_cache");
-	merges = parameter("msr_bitmap_cache");
+	holds = parameter("page_cache") == 'Y';
+	merges = parameter("msr_bitmap_cache") == 'Y';
 
 	ksft_print_header();
 	pin_to_cpu(0);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What our kselftests share: cases that go on after a failed expectation, and a
+ * look at the module's parameters and the VM's debugfs files.
+ */
+#ifndef FAST_TEST_H
+#define FAST_TEST_H
+
+#include "kvm_util.h"
+#include "kselftest.h"
+
+static struct kvm_vm *vm;
+static struct kvm_vcpu *vcpu;
+static bool case_failed;
+static const char *skip_reason;	/* set by a case that cannot run here */
+
+#define EXPECT(condition, fmt, ...) do {					\
+	if (!(condition)) {						\
+		ksft_print_msg("line %d: %s: " fmt "\n", __LINE__,		\
+			       #condition, ##__VA_ARGS__);		\
+		case_failed = true;					\
+	}								\
+} while (0)
+
+static inline uint64_t debugfs_value(const char *file, const char *name)
+{
+	char path[128], line[128], key[64];
+	unsigned long long value = 0;
+	bool found = false;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/%s",
+		 getpid(), vm->fd, file);
+	stream = fopen(path, "r");
+	TEST_ASSERT(stream, "%s: %s", path, strerror(errno));
+	while (!found && fgets(line, sizeof(line), stream)) {
+		if (!name)
+			found = sscanf(line, "%llu", &value) == 1;
+		else
+			found = sscanf(line, "%63s %llu", key, &value) == 2 &&
+				!strcmp(key, name);
+	}
+	fclose(stream);
+	TEST_ASSERT(found, "no %s in %s", name ?: "value", path);
+	return value;
+}
+
+static inline uint64_t exits(void)
+{
+	return debugfs_value("exits", NULL);
+}
+
+static inline char parameter(const char *name)
+{
+	char path[128], value = 0;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "/sys/module/kvm_intel/parameters/%s", name);
+	stream = fopen(path, "r");
+	if (stream) {
+		value = fgetc(stream);
+		fclose(stream);
+	}
+	return value;
+}
+
+#endif /* FAST_TEST_H */
