@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's identity, its parameters, and what happens once per vCPU.
+ * The module's identity, its parameters, and what happens once per module, VM
+ * and vCPU.
  *
  * Parameters are read-only after load: no optimisation has to cope with being
  * switched while a guest runs.
@@ -30,6 +31,15 @@ bool __ro_after_init page_cache = true;
 module_param(page_cache, bool, 0444);
 MODULE_PARM_DESC(page_cache, "Hold the pages that vmcs12 names across nested VM entries (default Y)");
 
+/* A number, not a flag: 2 is for a switch that stays inside the entry loop. */
+static uint __ro_after_init fast_switch = 1;
+module_param(fast_switch, uint, 0444);
+MODULE_PARM_DESC(fast_switch, "Leave out the parts of a switch between L1 and L2 whose inputs did not change: 0 none, 1 those of fast_switch_parts (default 1)");
+
+ulong __ro_after_init fast_switch_parts = BIT(NR_FAST_SWITCH_PARTS) - 1;
+module_param(fast_switch_parts, ulong, 0444);
+MODULE_PARM_DESC(fast_switch_parts, "Mask of these parts, see Documentation/switch.md (default all)");
+
 /* The stock parameters carry no description of their own. */
 MODULE_PARM_DESC(vpid, "Use VPID to keep TLB entries across VM entries and exits");
 MODULE_PARM_DESC(vnmi, "Use virtual NMIs");
@@ -58,6 +68,17 @@ MODULE_PARM_DESC(enable_shadow_vmcs, "Use VMCS shadowing for nested guests");
 MODULE_PARM_DESC(sgx, "Offer SGX to guests");
 MODULE_PARM_DESC(enlightened_vmcs, "Use the enlightened VMCS when running on Hyper-V");
 MODULE_PARM_DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM entry");
+
+/**
+ * fast_init - make the parameters consistent
+ *
+ * Context: module load, before any VM.
+ */
+void __init fast_init(void)
+{
+	if (!fast_switch)
+		fast_switch_parts = 0;
+}
 
 /**
  * fast_vcpu_create - set up what kvm-intel-fast keeps for a vCPU

@@ -35,7 +35,22 @@ extern bool fast_verify;
 extern bool debugctl_passthrough;
 extern bool msr_bitmap_cache;
 extern bool page_cache;
+extern ulong fast_switch_parts;
 
+/*
+ * The parts of the world switch between L1 and L2 that can be left out while
+ * their inputs are what they were; bit numbers of fast_switch_parts.
+ */
+enum fast_switch_part {
+	NR_FAST_SWITCH_PARTS
+};
+
+static __always_inline bool fast_switch_does(enum fast_switch_part part)
+{
+	return fast_switch_parts & BIT(part);
+}
+
+void fast_init(void) __init;
 void fast_vcpu_create(struct kvm_vcpu *vcpu);
 void fast_vm_destroy(struct kvm *kvm);
 
