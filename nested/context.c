@@ -13,7 +13,6 @@
 
 static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
 {
-	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
 	int p;
 
 	for (p = 0; p < NR_HELD_PAGES; p++)
@@ -22,10 +21,10 @@ static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
 	context->last_used = 0;
 	context->generation = 0;
 	context->msr_bitmap.valid = false;
-	if (contexts->in_msr_bitmap == context)
-		contexts->in_msr_bitmap = NULL;
 	if (to_vmx(vcpu)->fast.context == context)
 		to_vmx(vcpu)->fast.context = NULL;
+	if (to_vmx(vcpu)->fast.holds.settled == context)
+		to_vmx(vcpu)->fast.holds.settled = NULL;
 }
 
 static struct nested_contexts *allocate(void)

@@ -25,13 +25,14 @@ struct nested_context {
 	/* Of the memslots that led to the pages; 0, which none has: no holds. */
 	u64 generation;
 	struct page_hold page[NR_HELD_PAGES];
+	struct held_pages_key key;	/* of the last settled entry */
+	struct pi_desc *pi_desc;	/* in page[HELD_PI_DESC]; NULL: not used */
+	bool ept;			/* else an entry may have to load PDPTRs */
 	struct msr_bitmap_memo msr_bitmap;
 };
 
 struct nested_contexts {
 	u64 clock;
-	/* Whose words vmcs02's MSR bitmap page holds; NULL: nobody's. */
-	struct nested_context *in_msr_bitmap;
 	struct nested_context context[NESTED_CONTEXTS];
 };
 

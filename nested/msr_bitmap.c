@@ -13,20 +13,18 @@
  *
  * There is one hardware page per vCPU, as in stock, because the code that saves
  * SPEC_CTRL looks at it.  VMXON allocates it full of ones and VMXOFF frees it,
- * and the memos with it (nested_contexts_free()).  in_msr_bitmap says whose words
- * it holds: after a switch of vmcs12 only the words that differ are written.
+ * and the memos with it (nested_contexts_free()).  After a switch of vmcs12 only
+ * the words that differ are written.
  *
  * The shortcut for an enlightened VMCS comes before this, as in stock; it has no
- * memo, so stock's merge serves it, and that invalidates in_msr_bitmap.
+ * memo, so stock's merge serves it.
  */
 #include <linux/slab.h>
 
-#include "vmx/vmx.h"
 #include "vmx/nested.h"
-#include "nested/context.h"
 #include "nested/msr_bitmap.h"
 
-static __always_inline u64 controls_of(struct vmcs12 *vmcs12)
+static u64 controls_of(struct vmcs12 *vmcs12)
 {
 	if (!nested_cpu_has(vmcs12, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS))
 		return 0;
@@ -43,23 +41,6 @@ static void take_snapshot(struct msr_bitmap_inputs *in, struct vmcs12 *vmcs12,
 	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
 		in->l01[i] = l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
 	in->controls = controls_of(vmcs12);
-}
-
-/* Are the inputs what they were?  Reads each word of L1's once. */
-static __always_inline bool unchanged(const struct msr_bitmap_inputs *in,
-				      struct vmcs12 *vmcs12,
-				      const u64 *l1, const u64 *l01)
-{
-	u64 different = in->controls ^ controls_of(vmcs12);
-	int i;
-
-#pragma GCC unroll 9
-	for (i = 0; i < MSR_BITMAP_WORDS; i++)
-		different |= in->l1[i] ^ READ_ONCE(l1[msr_bitmap_word[i]]);
-#pragma GCC unroll 4
-	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
-		different |= in->l01[i] ^ l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
-	return !different;
 }
 
 static void count_miss(struct fast_counters *counters, const struct msr_bitmap_memo *memo,
@@ -108,41 +89,6 @@ static void verify(struct kvm_vcpu *vcpu, const struct msr_bitmap_inputs *in,
 	free_page((unsigned long)expected);
 }
 
-/* Whatever is not "as the last time". */
-static noinline bool update_slowly(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
-				   const u64 *l1)
-{
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	u64 *page = (u64 *)vmx->nested.vmcs02.msr_bitmap;
-	const u64 *l01 = (const u64 *)vmx->vmcs01.msr_bitmap;
-	struct nested_context *context = nested_context_get(vcpu);
-	struct msr_bitmap_memo *memo;
-	struct msr_bitmap_inputs in;
-
-	if (!context) {
-		if (vmx->fast.contexts)
-			vmx->fast.contexts->in_msr_bitmap = NULL;
-		return false;
-	}
-
-	memo = &context->msr_bitmap;
-	if (memo->valid && unchanged(&memo->inputs, vmcs12, l1, l01)) {
-		vmx->fast.counters.msr_bitmap_hits++;
-	} else {
-		take_snapshot(&in, vmcs12, l1, l01);
-		count_miss(&vmx->fast.counters, memo, &in);
-		memo->inputs = in;
-		memo->valid = true;
-		msr_bitmap_merge(&in, memo->merged);
-	}
-	write_page(page, memo->merged);
-	vmx->fast.contexts->in_msr_bitmap = context;
-
-	if (fast_verify)
-		verify(vcpu, &memo->inputs, l01, page);
-	return true;
-}
-
 /**
  * msr_bitmap_update - bring vmcs02's MSR bitmap up to date
  * @vcpu: the vCPU, on its way into L2
@@ -155,17 +101,30 @@ static noinline bool update_slowly(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
 bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	struct nested_context *context = vmx->fast.context;
+	u64 *page = (u64 *)vmx->nested.vmcs02.msr_bitmap;
+	const u64 *l01 = (const u64 *)vmx->vmcs01.msr_bitmap;
+	struct nested_context *context;
+	struct msr_bitmap_memo *memo;
+	struct msr_bitmap_inputs in;
 
-	if (unlikely(!msr_bitmap_cache))
+	context = msr_bitmap_cache ? nested_context_get(vcpu) : NULL;
+	if (!context)
 		return false;
-	/* Implies that the memo is valid. */
-	if (likely(context && context->vmptr == vmx->nested.current_vmptr &&
-		   vmx->fast.contexts->in_msr_bitmap == context && !fast_verify &&
-		   unchanged(&context->msr_bitmap.inputs, vmcs12, l1,
-			     (const u64 *)vmx->vmcs01.msr_bitmap))) {
+
+	memo = &context->msr_bitmap;
+	if (memo->valid && memo->inputs.controls == controls_of(vmcs12) &&
+	    msr_bitmap_words_unchanged(&memo->inputs, l1, l01)) {
 		vmx->fast.counters.msr_bitmap_hits++;
-		return true;
+	} else {
+		take_snapshot(&in, vmcs12, l1, l01);
+		count_miss(&vmx->fast.counters, memo, &in);
+		memo->inputs = in;
+		memo->valid = true;
+		msr_bitmap_merge(&in, memo->merged);
 	}
-	return update_slowly(vcpu, vmcs12, l1);
+	write_page(page, memo->merged);
+
+	if (fast_verify)
+		verify(vcpu, &memo->inputs, l01, page);
+	return true;
 }

@@ -1,12 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* vmcs02's MSR bitmap, merged only when an input changed: the hook. */
+/*
+ * vmcs02's MSR bitmap, merged only when an input changed: the hooks.  See
+ * msr_bitmap.c for the inputs.
+ */
 #ifndef KVM_INTEL_FAST_MSR_BITMAP_H
 #define KVM_INTEL_FAST_MSR_BITMAP_H
 
-#include <linux/kvm_host.h>
-
-struct vmcs12;
+#include "vmx/vmx.h"
+#include "nested/context.h"
 
 bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1);
+
+/* Are the words of both pages what they were?  Reads each word of L1's once. */
+static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_inputs *in,
+						       const u64 *l1, const u64 *l01)
+{
+	u64 different = 0;
+	int i;
+
+#pragma GCC unroll 9
+	for (i = 0; i < MSR_BITMAP_WORDS; i++)
+		different |= in->l1[i] ^ READ_ONCE(l1[msr_bitmap_word[i]]);
+#pragma GCC unroll 4
+	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
+		different |= in->l01[i] ^ l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
+	return !different;
+}
+
+/**
+ * msr_bitmap_reuse - bring vmcs02's MSR bitmap up to date, the controls being the same
+ * @vcpu: the vCPU, on its way into L2
+ * @context: of the current vmcs12, which uses an MSR bitmap; vmcs02's bitmap is
+ *	its merge, made with the same controls as now
+ * @vmcs12: the current vmcs12
+ * @l1: L1's page, mapped
+ *
+ * Context: the vCPU's thread, may sleep.
+ * Return: true when that is done; false when stock has to merge.
+ */
+static __always_inline bool msr_bitmap_reuse(struct kvm_vcpu *vcpu, struct nested_context *context,
+					     struct vmcs12 *vmcs12, const u64 *l1)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (unlikely(!msr_bitmap_words_unchanged(&context->msr_bitmap.inputs, l1,
+						 (const u64 *)vmx->vmcs01.msr_bitmap) ||
+		     fast_verify))
+		return msr_bitmap_update(vcpu, vmcs12, l1);
+	vmx->fast.counters.msr_bitmap_hits++;
+	return true;
+}
 
 #endif /* KVM_INTEL_FAST_MSR_BITMAP_H */

@@ -31,7 +31,17 @@ struct nested_context;
 struct page_hold {
 	struct kvm_host_map map;	/* map.hva is NULL while nothing is held */
 	unsigned long uhva;		/* its user-space address */
+	const unsigned long *flags;	/* with its PG_dirty; NULL: not known */
 	bool stale;			/* invalidated; under page_holds.lock */
+};
+
+/* What of vmcs12 decides which pages vmcs02 is given, and how. */
+struct held_pages_key {
+	u64 apic_access_addr;
+	u64 virtual_apic_page_addr;
+	u64 posted_intr_desc_addr;
+	u64 msr_bitmap;
+	u32 pin_based, cpu_based, secondary;
 };
 
 /* Of one vCPU. */
@@ -43,14 +53,20 @@ struct page_holds {
 	spinlock_t lock;
 	enum pages_in_use in_use;
 	bool any_stale;
-	/* The context whose holds may be used without further checks, or NULL. */
+	/* During page_holds_begin() .. _settle(): the context in use, or NULL. */
 	struct nested_context *ready;
 	/*
+	 * The context whose pages vmcs02 names, all of them held, whose merge
+	 * is vmcs02's MSR bitmap, and whose maps nested_vmx's maps copy while
+	 * in use; NULL: none.
+	 */
+	struct nested_context *settled;
+	/*
 	 * Generation of the vCPU's memslots, SMM's or not, in which no page of
-	 * the ready context is in a slot with dirty logging; 0: not known.
+	 * the settled context is in a slot with dirty logging; 0: not known.
 	 */
 	u64 not_logged_generation;
-	/* The hold that each of nested_vmx's maps is a copy of, or NULL. */
+	/* The hold that each of nested_vmx's maps copies, or NULL; not settled. */
 	struct page_hold *borrowed[NR_HELD_PAGES];
 };
 

@@ -22,7 +22,8 @@
  * debugctl_exit_l2		read by L2 that exited: always, by design
  * debugctl_verify_checks	entries at which verify=1 compared
  * debugctl_verify_mismatches	of these, entries that differed from stock
- * page_hold_hits		pages that a nested entry found held
+ * page_hold_reused		nested entries with all the pages of the previous one
+ * page_hold_hits		pages that another nested entry found held
  * page_hold_miss_empty		pages not held: first use, or dropped
  * page_hold_miss_gfn		pages not held: vmcs12 names another
  * page_hold_miss_memslots	pages not held: memslots changed
@@ -48,6 +49,7 @@
 	COUNTER(debugctl_exit_l2)		\
 	COUNTER(debugctl_verify_checks)		\
 	COUNTER(debugctl_verify_mismatches)	\
+	COUNTER(page_hold_reused)		\
 	COUNTER(page_hold_hits)			\
 	COUNTER(page_hold_miss_empty)		\
 	COUNTER(page_hold_miss_gfn)		\
