@@ -39,6 +39,19 @@
  * msr_bitmap_miss_l1		merges: L1 changed its bitmap
  * msr_bitmap_verify_checks	bitmaps that verify=1 compared
  * msr_bitmap_verify_mismatches	of these, bitmaps that differed from stock
+ * cpuid_updates_direct		CR4 changes whose CPUID bits were written directly
+ * cpuid_miss_entries		updates by stock: CPUID entries are new
+ * cpuid_miss_xcr0		updates by stock: XCR0 changed
+ * cpuid_verify_checks		updates and features that verify=1 compared
+ * cpuid_verify_mismatches	of these, those that differed from stock
+ * user_return_kept		EFER writes that left all MSRs as loaded
+ * user_return_reload		EFER writes after which MSRs are loaded again
+ * user_return_verify_checks	MSRs that verify=1 read
+ * user_return_verify_mismatches of these, MSRs that differed from stock
+ * host_segments_written	nested exits that wrote the segments directly
+ * host_segments_stock		nested exits that left them to stock
+ * host_segments_verify_checks	nested exits that verify=1 compared
+ * host_segments_verify_mismatches of these, exits that differed from stock
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -64,7 +77,20 @@
 	COUNTER(msr_bitmap_miss_vmcs01)		\
 	COUNTER(msr_bitmap_miss_l1)		\
 	COUNTER(msr_bitmap_verify_checks)	\
-	COUNTER(msr_bitmap_verify_mismatches)
+	COUNTER(msr_bitmap_verify_mismatches)	\
+	COUNTER(cpuid_updates_direct)		\
+	COUNTER(cpuid_miss_entries)		\
+	COUNTER(cpuid_miss_xcr0)		\
+	COUNTER(cpuid_verify_checks)		\
+	COUNTER(cpuid_verify_mismatches)	\
+	COUNTER(user_return_kept)		\
+	COUNTER(user_return_reload)		\
+	COUNTER(user_return_verify_checks)	\
+	COUNTER(user_return_verify_mismatches)	\
+	COUNTER(host_segments_written)		\
+	COUNTER(host_segments_stock)		\
+	COUNTER(host_segments_verify_checks)	\
+	COUNTER(host_segments_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

@@ -8,6 +8,8 @@
 
 #include "vmx/compat.h"
 #include "vmx/counters.h"
+#include "vmx/cpuid_memo.h"
+#include "vmx/user_return_types.h"
 #include "nested/page_hold_types.h"
 
 struct nested_contexts;
@@ -18,6 +20,9 @@ struct fast_vcpu {
 	struct page_holds holds;
 	struct nested_contexts *contexts;	/* NULL outside VMX operation */
 	struct nested_context *context;		/* of the last nested entry */
+	struct cpuid_memo cpuid;
+	struct user_return_memo user_return;
+	u32 host_segments_digest;		/* verify=1 */
 };
 
 /* Bits of struct fast_vm.flags */
@@ -42,6 +47,10 @@ extern ulong fast_switch_parts;
  * their inputs are what they were; bit numbers of fast_switch_parts.
  */
 enum fast_switch_part {
+	FAST_SWITCH_CPUID,		/* vmx/cpuid_runtime.c */
+	FAST_SWITCH_USER_RETURN,	/* vmx/user_return.c */
+	FAST_SWITCH_HOST_SEGMENTS,	/* nested/host_segments.c */
+	FAST_SWITCH_IRR,		/* vmx/irr.h */
 	NR_FAST_SWITCH_PARTS
 };
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L1's segment registers after a nested VM exit, written to vmcs01 directly.
+ *
+ * L1 loads segments without a VM exit, so what vmcs01 holds is not known, and each
+ * of the 32 fields costs a VMREAD to compare or a VMWRITE.  This writes them: SDM,
+ * "Loading Host Segment and Descriptor-Table Registers", gives constants for all
+ * but the selectors and the bases of FS, GS and TR.
+ *
+ * Skipped: nothing that reaches hardware.  Stock describes each segment in a
+ * struct kvm_segment first, and works out the access rights from that.
+ *
+ * Inputs: vmcs12's host state and one VM-exit control, read each time; and
+ * whether KVM emulates real mode by vm86, in which stock keeps segments elsewhere.
+ */
+#include <linux/jhash.h>
+
+#include "vmx/vmx.h"
+#include "vmx/nested.h"
+#include "vmx/vmx_ops.h"
+#include "nested/host_segments.h"
+
+/* Access rights: type, S, P and G; L or D/B.  SDM, "Guest Register State". */
+#define CODE		0x809b
+#define CODE_64		(CODE | 0x2000)
+#define CODE_32		(CODE | 0x4000)
+#define DATA		0xc093
+#define TSS_BUSY	0x8b
+#define UNUSABLE	0x10000
+
+/* Of segment NAME, without its access rights. */
+#define WRITE_SEGMENT(NAME, SELECTOR, BASE, LIMIT) do {			\
+	vmcs_write16(GUEST_##NAME##_SELECTOR, SELECTOR);	\
+	vmcs_writel(GUEST_##NAME##_BASE, BASE);			\
+	vmcs_write32(GUEST_##NAME##_LIMIT, LIMIT);		\
+} while (0)
+
+#define READ_SEGMENT(NAME)						\
+	vmcs_read16(GUEST_##NAME##_SELECTOR), vmcs_readl(GUEST_##NAME##_BASE), \
+	vmcs_read32(GUEST_##NAME##_LIMIT), vmcs_read32(GUEST_##NAME##_AR_BYTES)
+
+static u32 digest(void)
+{
+	u64 fields[] = {
+		READ_SEGMENT(CS), READ_SEGMENT(DS), READ_SEGMENT(ES), READ_SEGMENT(SS),
+		READ_SEGMENT(FS), READ_SEGMENT(GS), READ_SEGMENT(TR), READ_SEGMENT(LDTR)
+	};
+
+	return jhash(fields, sizeof(fields), 0);
+}
+
+/**
+ * host_segments_load - load L1's segments from vmcs12's host state
+ * @vcpu: the vCPU; vmcs01 is current
+ * @vmcs12: the current vmcs12
+ *
+ * Context: the vCPU's thread.
+ * Return: true when that is done; false when stock has to do it, too.
+ */
+bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!fast_switch_does(FAST_SWITCH_HOST_SEGMENTS) || vmx->rmode.vm86_active) {
+		vmx->fast.counters.host_segments_stock++;
+		return false;
+	}
+
+	vmx->segment_cache.bitmask = 0;
+	WRITE_SEGMENT(CS, vmcs12->host_cs_selector, 0, 0xffffffff);
+	vmcs_write32(GUEST_CS_AR_BYTES,
+		     vmcs12->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE ? CODE_64 : CODE_32);
+	WRITE_SEGMENT(DS, vmcs12->host_ds_selector, 0, 0xffffffff);
+	vmcs_write32(GUEST_DS_AR_BYTES, DATA);
+	WRITE_SEGMENT(ES, vmcs12->host_es_selector, 0, 0xffffffff);
+	vmcs_write32(GUEST_ES_AR_BYTES, DATA);
+	WRITE_SEGMENT(SS, vmcs12->host_ss_selector, 0, 0xffffffff);
+	vmcs_write32(GUEST_SS_AR_BYTES, DATA);
+	WRITE_SEGMENT(FS, vmcs12->host_fs_selector, vmcs12->host_fs_base, 0xffffffff);
+	vmcs_write32(GUEST_FS_AR_BYTES, DATA);
+	WRITE_SEGMENT(GS, vmcs12->host_gs_selector, vmcs12->host_gs_base, 0xffffffff);
+	vmcs_write32(GUEST_GS_AR_BYTES, DATA);
+	WRITE_SEGMENT(TR, vmcs12->host_tr_selector, vmcs12->host_tr_base, 0x67);
+	vmcs_write32(GUEST_TR_AR_BYTES, TSS_BUSY);
+	WRITE_SEGMENT(LDTR, 0, 0, 0);
+	vmcs_write32(GUEST_LDTR_AR_BYTES, UNUSABLE);
+	vmx->fast.counters.host_segments_written++;
+
+	if (fast_verify) {
+		vmx->fast.host_segments_digest = digest();
+		return false;
+	}
+	return true;
+}
+
+/**
+ * host_segments_verify - stock has loaded L1's segments, too
+ * @vcpu: the vCPU; vmcs01 is current
+ *
+ * Context: the vCPU's thread, verify=1.
+ */
+void host_segments_verify(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!fast_switch_does(FAST_SWITCH_HOST_SEGMENTS) || vmx->rmode.vm86_active)
+		return;
+	vmx->fast.counters.host_segments_verify_checks++;
+	if (vmx->fast.host_segments_digest != digest()) {
+		vmx->fast.counters.host_segments_verify_mismatches++;
+		WARN_ONCE(1, "kvm-intel-fast: L1's segments are not those that stock loads\n");
+	}
+}

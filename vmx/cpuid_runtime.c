@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The vCPU's CPUID entries: looked up once, and brought up to date directly.
+ *
+ * A few CPUID bits follow the vCPU's state.  Stock rewrites all of them, after a
+ * search for each of the entries, whenever CR4.OSXSAVE or CR4.PKE changes; if L1
+ * and L2 differ in one, that is twice per round trip.
+ *
+ * Skipped: the searches, and computing the two sizes of the XSAVE area.
+ * The bits themselves are all written, from the state as it is now, so that the
+ * entries are at once what stock would make of them; their readers are in kvm.ko.
+ *
+ * | input of stock's update	| here					|
+ * |----------------------------|---------------------------------------|
+ * | the entries		| vmx_vcpu_after_set_cpuid() runs after |
+ * |				| they were replaced: forgets the memo	|
+ * | XCR0			| compared				|
+ * | CR4, APIC base, IA32_MISC_ENABLE, disabled quirks, HLT exits | read	|
+ * | leaf 12H.1 & supported XCR0 | follows from the entries alone; done by |
+ * |				| stock before it installed them	|
+ *
+ * Whether the guest has a feature follows from the entries and, for the features
+ * asked for here, from nothing else: remembered under the same rule.
+ */
+#include <linux/jhash.h>
+
+#include "cpuid.h"
+#include "vmx/vmx.h"
+#include "vmx/cpuid_runtime.h"
+
+static void look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
+{
+	struct kvm_cpuid_entry2 *entry;
+
+	*memo = (struct cpuid_memo) { .valid = true };
+	memo->spec_ctrl = guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
+	memo->tsc_aux = guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
+			guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+
+	memo->leaf_1 = kvm_find_cpuid_entry(vcpu, 1);
+	if (boot_cpu_has(X86_FEATURE_PKU))
+		memo->leaf_7 = kvm_find_cpuid_entry_index(vcpu, 7, 0);
+	memo->leaf_d_0 = kvm_find_cpuid_entry_index(vcpu, 0xd, 0);
+	entry = kvm_find_cpuid_entry_index(vcpu, 0xd, 1);
+	if (entry && (cpuid_entry_has(entry, X86_FEATURE_XSAVES) ||
+		      cpuid_entry_has(entry, X86_FEATURE_XSAVEC)))
+		memo->leaf_d_1 = entry;
+	if (vcpu->arch.kvm_cpuid_base)
+		memo->kvm_features = kvm_find_cpuid_entry(vcpu, vcpu->arch.kvm_cpuid_base |
+							  KVM_CPUID_FEATURES);
+}
+
+static __always_inline struct cpuid_memo *get_memo(struct kvm_vcpu *vcpu)
+{
+	struct cpuid_memo *memo = &to_vmx(vcpu)->fast.cpuid;
+
+	if (unlikely(!memo->valid))
+		look_up(vcpu, memo);
+	return memo;
+}
+
+/* What stock does, with the entries and the sizes at hand. */
+static void write_bits(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
+{
+	if (memo->leaf_1) {
+		if (boot_cpu_has(X86_FEATURE_XSAVE))
+			cpuid_entry_change(memo->leaf_1, X86_FEATURE_OSXSAVE,
+					   kvm_read_cr4_bits(vcpu, X86_CR4_OSXSAVE));
+		cpuid_entry_change(memo->leaf_1, X86_FEATURE_APIC,
+				   vcpu->arch.apic_base & MSR_IA32_APICBASE_ENABLE);
+		if (!kvm_check_has_quirk(vcpu->kvm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+			cpuid_entry_change(memo->leaf_1, X86_FEATURE_MWAIT,
+					   vcpu->arch.ia32_misc_enable_msr &
+					   MSR_IA32_MISC_ENABLE_MWAIT);
+	}
+	if (memo->leaf_7)
+		cpuid_entry_change(memo->leaf_7, X86_FEATURE_OSPKE,
+				   kvm_read_cr4_bits(vcpu, X86_CR4_PKE));
+	if (memo->leaf_d_0)
+		memo->leaf_d_0->ebx = memo->leaf_d_0_ebx;
+	if (memo->leaf_d_1)
+		memo->leaf_d_1->ebx = memo->leaf_d_1_ebx;
+	if (memo->kvm_features && kvm_hlt_in_guest(vcpu->kvm))
+		memo->kvm_features->eax &= ~(1 << KVM_FEATURE_PV_UNHALT);
+}
+
+static u32 digest(struct kvm_vcpu *vcpu)
+{
+	return jhash(vcpu->arch.cpuid_entries,
+		     vcpu->arch.cpuid_nent * sizeof(*vcpu->arch.cpuid_entries), 0);
+}
+
+/* verify=1: stock's update on top of ours may not change a byte. */
+static noinline void verify_bits(struct kvm_vcpu *vcpu)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+	u32 ours = digest(vcpu);
+
+	kvm_update_cpuid_runtime(vcpu);
+	counters->cpuid_verify_checks++;
+	if (digest(vcpu) != ours) {
+		counters->cpuid_verify_mismatches++;
+		WARN_ONCE(1, "kvm-intel-fast: CPUID entries are not what stock makes of them\n");
+	}
+}
+
+/**
+ * cpuid_runtime_update - CR4.OSXSAVE or CR4.PKE changed
+ * @vcpu: the vCPU, its new CR4 in place
+ *
+ * Takes the place of kvm_update_cpuid_runtime() and leaves the entries as that
+ * function does.
+ *
+ * Context: the vCPU's thread; interrupts on, as for stock's search.
+ */
+void cpuid_runtime_update(struct kvm_vcpu *vcpu)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+	struct cpuid_memo *memo;
+
+	if (!fast_switch_does(FAST_SWITCH_CPUID)) {
+		kvm_update_cpuid_runtime(vcpu);
+		return;
+	}
+
+	memo = get_memo(vcpu);
+	if (unlikely(!memo->sizes_valid || memo->xcr0 != vcpu->arch.xcr0)) {
+		if (memo->sizes_valid)
+			counters->cpuid_miss_xcr0++;
+		else
+			counters->cpuid_miss_entries++;
+		kvm_update_cpuid_runtime(vcpu);
+		memo->xcr0 = vcpu->arch.xcr0;
+		if (memo->leaf_d_0)
+			memo->leaf_d_0_ebx = memo->leaf_d_0->ebx;
+		if (memo->leaf_d_1)
+			memo->leaf_d_1_ebx = memo->leaf_d_1->ebx;
+		memo->sizes_valid = true;
+		return;
+	}
+
+	write_bits(vcpu, memo);
+	counters->cpuid_updates_direct++;
+	if (fast_verify)
+		verify_bits(vcpu);
+}
+
+static void verify_feature(struct kvm_vcpu *vcpu, bool *ours, bool stocks)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+
+	counters->cpuid_verify_checks++;
+	if (*ours != stocks) {
+		counters->cpuid_verify_mismatches++;
+		*ours = stocks;
+		WARN_ONCE(1, "kvm-intel-fast: a remembered CPUID feature is not the vCPU's\n");
+	}
+}
+
+/**
+ * cpuid_has_spec_ctrl - does the guest have IA32_SPEC_CTRL and IBRS?
+ * @vcpu: the vCPU
+ *
+ * Decides about the barrier on a nested exit, so it is never merely likely to be
+ * right: see the head of this file.
+ *
+ * Context: the vCPU's thread, interrupts on.
+ * Return: what guest_cpuid_has() would say.
+ */
+bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
+{
+	struct cpuid_memo *memo;
+
+	if (!fast_switch_does(FAST_SWITCH_CPUID))
+		return guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
+	memo = get_memo(vcpu);
+	if (fast_verify)
+		verify_feature(vcpu, &memo->spec_ctrl,
+			       guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL));
+	return memo->spec_ctrl;
+}
+
+/**
+ * cpuid_has_tsc_aux - does the guest have an instruction that reads IA32_TSC_AUX?
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread, interrupts on.
+ * Return: whether guest_cpuid_has() knows RDTSCP or RDPID.
+ */
+bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
+{
+	struct cpuid_memo *memo;
+
+	if (!fast_switch_does(FAST_SWITCH_CPUID))
+		return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
+		       guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+	memo = get_memo(vcpu);
+	if (fast_verify)
+		verify_feature(vcpu, &memo->tsc_aux,
+			       guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
+			       guest_cpuid_has(vcpu, X86_FEATURE_RDPID));
+	return memo->tsc_aux;
+}
+
+/**
+ * cpuid_memo_forget - the vCPU's CPUID entries were replaced
+ * @vcpu: the vCPU; its old entries are freed already
+ *
+ * Context: KVM_SET_CPUID and KVM_SET_CPUID2, under the vCPU's mutex.
+ */
+void cpuid_memo_forget(struct kvm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->fast.cpuid.valid = false;
+}
