@@ -52,6 +52,9 @@
  * host_segments_stock		nested exits that left them to stock
  * host_segments_verify_checks	nested exits that verify=1 compared
  * host_segments_verify_mismatches of these, exits that differed from stock
+ * vmwrites_unchanged		VMWRITEs left out: the field has the value
+ * known_fields_verify_checks	fields that verify=1 read
+ * known_fields_verify_mismatches of these, fields with another value
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -90,7 +93,10 @@
 	COUNTER(host_segments_written)		\
 	COUNTER(host_segments_stock)		\
 	COUNTER(host_segments_verify_checks)	\
-	COUNTER(host_segments_verify_mismatches)
+	COUNTER(host_segments_verify_mismatches)	\
+	COUNTER(vmwrites_unchanged)		\
+	COUNTER(known_fields_verify_checks)	\
+	COUNTER(known_fields_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

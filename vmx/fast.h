@@ -51,6 +51,7 @@ enum fast_switch_part {
 	FAST_SWITCH_USER_RETURN,	/* vmx/user_return.c */
 	FAST_SWITCH_HOST_SEGMENTS,	/* nested/host_segments.c */
 	FAST_SWITCH_IRR,		/* vmx/irr.h */
+	FAST_SWITCH_KNOWN_FIELDS,	/* vmx/known_fields.h */
 	NR_FAST_SWITCH_PARTS
 };
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMCS fields that nothing but our own VMWRITE changes: see known_fields.h. */
+#include "vmx/vmx.h"
+#include "vmx/vmx_ops.h"
+#include "vmx/known_fields.h"
+
+DEFINE_PER_CPU(struct known_fields *, current_known_fields);
+
+/**
+ * known_field_verify - does a field have the value that we know?
+ * @known: of the current VMCS
+ * @field: its encoding
+ * @n: its number in @known
+ *
+ * Context: any in which VMREAD is possible; verify=1.
+ * Return: whether it has; if not, its value is forgotten.
+ */
+noinline bool known_field_verify(struct known_fields *known, unsigned long field, int n)
+{
+	known->counters->known_fields_verify_checks++;
+	if (__vmcs_readl(field) == known->value[n])
+		return true;
+	known->counters->known_fields_verify_mismatches++;
+	known->valid &= ~BIT(n);
+	WARN_ONCE(1, "kvm-intel-fast: VMCS field %#lx has not the value we know\n", field);
+	return false;
+}

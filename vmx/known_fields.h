@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * VMCS fields that nothing but our own VMWRITE changes: no VMWRITE of the value
+ * that such a field has already, and no VMREAD of it.
+ *
+ * Both switches between L1 and L2 write some twenty of them, nearly always with
+ * the value that was there.
+ *
+ * Which fields: KNOWN_FIELDS.  VM exits do not save them (KVM sets neither "save
+ * IA32_PAT" nor "save IA32_EFER" in a VMCS that it runs), and VMFUNC, which could
+ * change the EPT pointer, has no function enabled.  None of them is one of the
+ * major controls, whose values stock remembers itself.
+ *
+ * | who writes a field			| how we know			|
+ * |------------------------------------|-------------------------------|
+ * | vmcs_write*() with a constant field | this is in it		|
+ * | the same with a variable field (a segment) | everything forgotten	|
+ * | __vmcs_writel()			| of a shadow VMCS only		|
+ * | a new VMCS				| alloc_loaded_vmcs() forgets	|
+ * | VMCLEAR, another CPU, power management | a VMCS keeps its contents	|
+ *
+ * What is known belongs to a struct loaded_vmcs.  The per-CPU pointer is set where
+ * per_cpu(current_vmcs) is.  A thread that is moved to another CPU between reading
+ * the pointer and using it still has its own vCPU's.
+ */
+#ifndef KVM_INTEL_FAST_KNOWN_FIELDS_H
+#define KVM_INTEL_FAST_KNOWN_FIELDS_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+#include <asm/vmx.h>
+
+#include "vmx/fast.h"
+
+#define KNOWN_FIELDS(FIELD)			\
+	FIELD(TSC_OFFSET)			\
+	FIELD(TSC_MULTIPLIER)			\
+	FIELD(EXCEPTION_BITMAP)			\
+	FIELD(PAGE_FAULT_ERROR_CODE_MASK)	\
+	FIELD(PAGE_FAULT_ERROR_CODE_MATCH)	\
+	FIELD(CR0_GUEST_HOST_MASK)		\
+	FIELD(CR4_GUEST_HOST_MASK)		\
+	FIELD(CR0_READ_SHADOW)			\
+	FIELD(CR4_READ_SHADOW)			\
+	FIELD(VM_ENTRY_MSR_LOAD_COUNT)		\
+	FIELD(VM_EXIT_MSR_LOAD_COUNT)		\
+	FIELD(VM_EXIT_MSR_STORE_COUNT)		\
+	FIELD(TPR_THRESHOLD)			\
+	FIELD(EPT_POINTER)			\
+	FIELD(VIRTUAL_APIC_PAGE_ADDR)		\
+	FIELD(APIC_ACCESS_ADDR)			\
+	FIELD(POSTED_INTR_DESC_ADDR)		\
+	FIELD(GUEST_IA32_PAT)			\
+	FIELD(GUEST_IA32_EFER)
+
+enum known_field {
+#define FIELD(name) KNOWN_##name,
+	KNOWN_FIELDS(FIELD)
+#undef FIELD
+	NR_KNOWN_FIELDS
+};
+
+/* Member "known" of struct loaded_vmcs. */
+struct known_fields {
+	u32 valid;		/* bit n: value[n] is what the field has */
+	u64 value[NR_KNOWN_FIELDS];
+	struct fast_counters *counters;
+};
+
+/* Of the current VMCS. */
+DECLARE_PER_CPU(struct known_fields *, current_known_fields);
+
+bool known_field_verify(struct known_fields *known, unsigned long field, int n);
+
+/* NR_KNOWN_FIELDS: not one of them. */
+static __always_inline int known_field(unsigned long field)
+{
+	switch (field) {
+#define FIELD(name) case name: return KNOWN_##name;
+	KNOWN_FIELDS(FIELD)
+#undef FIELD
+	}
+	return NR_KNOWN_FIELDS;
+}
+
+/**
+ * known_field_write - a field of the current VMCS is about to be written
+ * @field: its encoding
+ * @value: what will be written, unless it is there already
+ *
+ * Context: any in which VMWRITE is possible.
+ * Return: true if the field has this value, and need not be written.
+ */
+static __always_inline bool known_field_write(unsigned long field, u64 value)
+{
+	struct known_fields *known;
+	int n;
+
+	if (!__builtin_constant_p(field)) {
+		this_cpu_read(current_known_fields)->valid = 0;
+		return false;
+	}
+	n = known_field(field);
+	if (n == NR_KNOWN_FIELDS)
+		return false;
+
+	known = this_cpu_read(current_known_fields);
+	if ((known->valid & BIT(n)) && known->value[n] == value) {
+		known->counters->vmwrites_unchanged++;
+		return !fast_verify || known_field_verify(known, field, n);
+	}
+	if (fast_switch_does(FAST_SWITCH_KNOWN_FIELDS)) {
+		known->value[n] = value;
+		known->valid |= BIT(n);
+	}
+	return false;
+}
+
+/**
+ * known_field_read - a field of the current VMCS is about to be read
+ * @field: its encoding
+ * @value: where its value goes, if it is known
+ *
+ * Context: any in which VMREAD is possible.
+ * Return: true if it is known.
+ */
+static __always_inline bool known_field_read(unsigned long field, unsigned long *value)
+{
+	struct known_fields *known;
+	int n;
+
+	if (!__builtin_constant_p(field))
+		return false;
+	n = known_field(field);
+	if (n == NR_KNOWN_FIELDS)
+		return false;
+
+	known = this_cpu_read(current_known_fields);
+	if (!(known->valid & BIT(n)) ||
+	    (fast_verify && !known_field_verify(known, field, n)))
+		return false;
+	*value = known->value[n];
+	return true;
+}
+
+/**
+ * known_fields_forget - a VMCS is new
+ * @known: of this VMCS
+ *
+ * Context: any.
+ */
+static inline void known_fields_forget(struct known_fields *known)
+{
+	known->valid = 0;
+}
+
+/**
+ * known_fields_load - a VMCS becomes current
+ * @known: of this VMCS
+ * @counters: of its vCPU
+ *
+ * Context: preemption off.
+ */
+static __always_inline void known_fields_load(struct known_fields *known,
+					      struct fast_counters *counters)
+{
+	known->counters = counters;
+	this_cpu_write(current_known_fields, known);
+}
+
+#endif /* KVM_INTEL_FAST_KNOWN_FIELDS_H */
