@@ -55,6 +55,10 @@
  * vmwrites_unchanged		VMWRITEs left out: the field has the value
  * known_fields_verify_checks	fields that verify=1 read
  * known_fields_verify_mismatches of these, fields with another value
+ * preemption_timer_kept	nested entries that found L2's timer armed
+ * preemption_timer_started	nested entries that started it
+ * preemption_timer_verify_checks timers that verify=1 looked at
+ * preemption_timer_verify_mismatches of these, timers armed too late
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -96,7 +100,11 @@
 	COUNTER(host_segments_verify_mismatches)	\
 	COUNTER(vmwrites_unchanged)		\
 	COUNTER(known_fields_verify_checks)	\
-	COUNTER(known_fields_verify_mismatches)
+	COUNTER(known_fields_verify_mismatches)	\
+	COUNTER(preemption_timer_kept)		\
+	COUNTER(preemption_timer_started)	\
+	COUNTER(preemption_timer_verify_checks)	\
+	COUNTER(preemption_timer_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

@@ -11,6 +11,7 @@
 #include "vmx/cpuid_memo.h"
 #include "vmx/user_return_types.h"
 #include "nested/page_hold_types.h"
+#include "nested/preemption_timer_types.h"
 
 struct nested_contexts;
 
@@ -22,6 +23,7 @@ struct fast_vcpu {
 	struct nested_context *context;		/* of the last nested entry */
 	struct cpuid_memo cpuid;
 	struct user_return_memo user_return;
+	struct preemption_timer preemption_timer;
 	u32 host_segments_digest;		/* verify=1 */
 };
 
@@ -52,6 +54,7 @@ enum fast_switch_part {
 	FAST_SWITCH_HOST_SEGMENTS,	/* nested/host_segments.c */
 	FAST_SWITCH_IRR,		/* vmx/irr.h */
 	FAST_SWITCH_KNOWN_FIELDS,	/* vmx/known_fields.h */
+	FAST_SWITCH_PREEMPTION_TIMER,	/* nested/preemption_timer.c */
 	NR_FAST_SWITCH_PARTS
 };
 

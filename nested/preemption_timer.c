@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VMX-preemption timer that L1 gives L2, kept armed across nested exits.
+ *
+ * Stock emulates it by an hrtimer, started at each nested VM entry and cancelled
+ * at each nested VM exit.  Linux as L1 uses it for its guest's TSC deadline, and
+ * for nothing, with the longest time, when there is none: so nearly always.
+ *
+ * Skipped: cancelling the hrtimer at a nested exit, and starting it at a nested
+ * entry whose deadline is not before the time for which it is armed.  When it
+ * fires before the deadline it is armed again, in the callback; when it fires while
+ * L1 runs nothing happens.  L2 exits at its deadline, as under stock.
+ *
+ * | input		| how we know						|
+ * |--------------------|-------------------------------------------------------|
+ * | the deadline	| given at each nested entry				|
+ * | what it is armed for | read from the hrtimer				|
+ * | its CPU		| compared: an entry on another CPU starts it there	|
+ * | the end of VMX operation | free_nested() cancels it			|
+ *
+ * The vCPU's thread writes deadline and running, then looks whether the hrtimer is
+ * queued; the callback runs after it was dequeued, then reads them.  With the
+ * barriers between, either the thread sees that it is not queued, and waits for the
+ * callback to end (hrtimer_cancel()), or the callback sees what the thread wrote.
+ * So the callback can rely on being alone with the hrtimer when it arms it again.
+ *
+ * To be seen from outside: up to one timer interrupt per deadline that stock would
+ * not have had.
+ */
+#include "vmx/vmx.h"
+#include "vmx/nested.h"
+#include "nested/preemption_timer.h"
+
+static enum hrtimer_restart fired(struct hrtimer *timer)
+{
+	struct vcpu_vmx *vmx = container_of(timer, struct vcpu_vmx, nested.preemption_timer);
+	struct preemption_timer *ours = &vmx->fast.preemption_timer;
+	ktime_t deadline;
+
+	/* After dequeuing the timer: pairs with those below. */
+	smp_mb();
+	if (!READ_ONCE(ours->running))
+		return HRTIMER_NORESTART;
+	/* deadline was written first. */
+	smp_rmb();
+	deadline = READ_ONCE(ours->deadline);
+	if (ktime_before(ktime_get(), deadline)) {
+		hrtimer_set_expires(timer, deadline);
+		return HRTIMER_RESTART;
+	}
+
+	vmx->nested.preemption_timer_expired = true;
+	kvm_make_request(KVM_REQ_EVENT, &vmx->vcpu);
+	kvm_vcpu_kick(&vmx->vcpu);
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * preemption_timer_init - take over from stock
+ * @vcpu: the vCPU, entering VMX operation; stock has initialised the hrtimer
+ *
+ * Context: the vCPU's thread.
+ */
+void preemption_timer_init(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	vmx->fast.preemption_timer = (struct preemption_timer) {};
+	if (fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER))
+		vmx->nested.preemption_timer.function = fired;
+}
+
+static bool armed_in_time(struct vcpu_vmx *vmx, ktime_t deadline)
+{
+	struct hrtimer *timer = &vmx->nested.preemption_timer;
+
+	return hrtimer_is_queued(timer) && vmx->fast.preemption_timer.cpu == vmx->vcpu.cpu &&
+	       !ktime_after(hrtimer_get_expires(timer), deadline);
+}
+
+/* verify=1: what has to hold when the hrtimer is left alone. */
+static noinline void verify(struct vcpu_vmx *vmx)
+{
+	struct fast_counters *counters = &vmx->fast.counters;
+
+	counters->preemption_timer_verify_checks++;
+	if (ktime_after(hrtimer_get_expires(&vmx->nested.preemption_timer),
+			vmx->fast.preemption_timer.deadline)) {
+		counters->preemption_timer_verify_mismatches++;
+		WARN_ONCE(1, "kvm-intel-fast: L2's preemption timer would be late\n");
+	}
+}
+
+/**
+ * preemption_timer_start - L2 starts to count
+ * @vcpu: the vCPU, in guest mode
+ * @deadline: when it exits, in nanoseconds of CLOCK_MONOTONIC
+ *
+ * Context: the vCPU's thread, preemption may be on.
+ */
+void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct hrtimer *timer = &vmx->nested.preemption_timer;
+	struct preemption_timer *ours = &vmx->fast.preemption_timer;
+
+	WRITE_ONCE(ours->deadline, deadline);
+	/* See fired(). */
+	smp_wmb();
+	WRITE_ONCE(ours->running, true);
+	if (fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER)) {
+		smp_mb();
+		if (armed_in_time(vmx, deadline)) {
+			vmx->fast.counters.preemption_timer_kept++;
+			if (fast_verify)
+				verify(vmx);
+			return;
+		}
+		hrtimer_cancel(timer);
+	}
+	vmx->fast.counters.preemption_timer_started++;
+	ours->cpu = vcpu->cpu;
+	hrtimer_start(timer, deadline, HRTIMER_MODE_ABS_PINNED);
+}
+
+/**
+ * preemption_timer_stop - L2 exits to L1
+ * @vcpu: the vCPU
+ *
+ * On return L2's timer does nothing any more.
+ *
+ * Context: the vCPU's thread; may wait for the hrtimer's callback.
+ */
+void preemption_timer_stop(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct hrtimer *timer = &vmx->nested.preemption_timer;
+
+	WRITE_ONCE(vmx->fast.preemption_timer.running, false);
+	/* See fired(). */
+	smp_mb();
+	if (!fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER) || !hrtimer_is_queued(timer))
+		hrtimer_cancel(timer);
+}
+
+/**
+ * preemption_timer_remaining - how long L2 has left
+ * @vcpu: the vCPU
+ *
+ * Return: what hrtimer_get_remaining() would under stock.
+ */
+ktime_t preemption_timer_remaining(struct kvm_vcpu *vcpu)
+{
+	return ktime_sub(to_vmx(vcpu)->fast.preemption_timer.deadline, ktime_get());
+}
+
+/**
+ * preemption_timer_free - VMX operation ends
+ * @vcpu: the vCPU, not in L2
+ *
+ * Context: the vCPU's thread, or the one that destroys the VM.
+ */
+void preemption_timer_free(struct kvm_vcpu *vcpu)
+{
+	hrtimer_cancel(&to_vmx(vcpu)->nested.preemption_timer);
+}
