@@ -164,6 +164,27 @@ def debug_kernel(tree):
     return in_machine(debugctl_spec(tree, 'debug', 'verify=1'))
 
 
+def switch_spec(tree, on, options):
+    return machine.Spec(kernel=kernel(on)[0], kvm_intel=build(tree, on), kvm_intel_opts=options,
+                        program=[os.path.join(programs(), 'switch_test')],
+                        cpus=2, time_limit=MACHINE_LIMIT)
+
+
+def switch(tree):
+    """What a switch between L1 and L2 leaves behind; verify off."""
+    return in_machine(switch_spec(tree, 'mini', ''))
+
+
+def switch_verify(tree):
+    """The same with verify=1: no mismatch, no warning."""
+    return in_machine(switch_spec(tree, 'mini', 'verify=1'))
+
+
+def switch_debug(tree):
+    """The same under the kernel's own checkers."""
+    return in_machine(switch_spec(tree, 'debug', ''))
+
+
 def bad_input(tree):
     """Hostile images and readers; no page and no object stays behind."""
     return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
@@ -228,6 +249,9 @@ CHECKS = {
     'verify': verify,
     'hooks': hooks,
     'debug-kernel': debug_kernel,
+    'switch': switch,
+    'switch-verify': switch_verify,
+    'switch-debug': switch_debug,
     'badinput': bad_input,
     'mitigations': mitigation_counts,
     'differential': differential,
