@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the stock source calls of the parts of a switch between L1 and L2. */
+#ifndef KVM_INTEL_FAST_SWITCH_HOOKS_H
+#define KVM_INTEL_FAST_SWITCH_HOOKS_H
+
+#include "vmx/cpuid_runtime.h"
+#include "vmx/irr.h"
+#include "vmx/user_return.h"
+#include "nested/host_segments.h"
+#include "nested/preemption_timer.h"
+
+#endif /* KVM_INTEL_FAST_SWITCH_HOOKS_H */
