@@ -109,6 +109,7 @@ void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline)
 	smp_wmb();
 	WRITE_ONCE(ours->running, true);
 	if (fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER)) {
+		/* Before the look at the timer: pairs with fired(). */
 		smp_mb();
 		if (armed_in_time(vmx, deadline)) {
 			vmx->fast.counters.preemption_timer_kept++;

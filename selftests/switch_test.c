@@ -110,9 +110,15 @@ static void l1_cpuid(struct vmx_pages *vmx)
 }
 
 /* SYSCALL leaves the address after it in RCX. */
-asm("syscall_first: mov $1, %eax; jmp *%rcx\n"
-    "syscall_second: mov $2, %eax; jmp *%rcx\n");
-extern char syscall_first[], syscall_second[];
+static __attribute__((naked)) void syscall_first(void)
+{
+	asm("mov $1, %eax; jmp *%rcx");
+}
+
+static __attribute__((naked)) void syscall_second(void)
+{
+	asm("mov $2, %eax; jmp *%rcx");
+}
 
 static uint64_t do_syscall(void)
 {

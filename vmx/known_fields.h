@@ -76,12 +76,18 @@ bool known_field_verify(struct known_fields *known, unsigned long field, int n);
 /* NR_KNOWN_FIELDS: not one of them. */
 static __always_inline int known_field(unsigned long field)
 {
-	switch (field) {
-#define FIELD(name) case name: return KNOWN_##name;
-	KNOWN_FIELDS(FIELD)
+	static const unsigned int encoding[NR_KNOWN_FIELDS] = {
+#define FIELD(name) name,
+		KNOWN_FIELDS(FIELD)
 #undef FIELD
-	}
-	return NR_KNOWN_FIELDS;
+	};
+	int n;
+
+#pragma GCC unroll 32
+	for (n = 0; n < NR_KNOWN_FIELDS; n++)
+		if (encoding[n] == field)
+			break;
+	return n;
 }
 
 /**
