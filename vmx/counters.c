@@ -11,6 +11,7 @@
 #include <linux/seq_file.h>
 
 #include "vmx/vmx.h"
+#include "nested/shadow.h"
 
 static const char * const names[] = {
 #define COUNTER(name) #name,
@@ -57,4 +58,5 @@ void fast_counters_show_in_debugfs(struct kvm *kvm)
 		return;
 	debugfs_create_file("kvm_intel_fast", 0444, kvm->debugfs_dentry, kvm,
 			    &kvm_intel_fast_fops);
+	shadow_show_in_debugfs(kvm);
 }

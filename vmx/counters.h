@@ -59,6 +59,18 @@
  * preemption_timer_started	nested entries that started it
  * preemption_timer_verify_checks timers that verify=1 looked at
  * preemption_timer_verify_mismatches of these, timers armed too late
+ * shadow_copies_in		reads of the shadow VMCS into vmcs12
+ * shadow_changed_in		fields that L1 had changed without an exit
+ * shadow_copies_out		copies to the shadow VMCS, without those that
+ *				found all fields as they should be
+ * shadow_written_out		fields that these wrote
+ * shadow_window_reloads	nested entries that failed with no current VMCS
+ * shadow_exit_vmread		L1's VMREADs that exited
+ * shadow_exit_vmwrite		L1's VMWRITEs that exited
+ * shadow_joins			fields that joined a vCPU's set
+ * shadow_censuses		times that a vCPU's set was emptied
+ * shadow_verify_checks		copies that verify=1 compared
+ * shadow_verify_mismatches	fields that differed from stock in these
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -97,14 +109,25 @@
 	COUNTER(host_segments_written)		\
 	COUNTER(host_segments_stock)		\
 	COUNTER(host_segments_verify_checks)	\
-	COUNTER(host_segments_verify_mismatches)	\
+	COUNTER(host_segments_verify_mismatches)\
 	COUNTER(vmwrites_unchanged)		\
 	COUNTER(known_fields_verify_checks)	\
 	COUNTER(known_fields_verify_mismatches)	\
 	COUNTER(preemption_timer_kept)		\
 	COUNTER(preemption_timer_started)	\
 	COUNTER(preemption_timer_verify_checks)	\
-	COUNTER(preemption_timer_verify_mismatches)
+	COUNTER(preemption_timer_verify_mismatches)\
+	COUNTER(shadow_copies_in)		\
+	COUNTER(shadow_changed_in)		\
+	COUNTER(shadow_copies_out)		\
+	COUNTER(shadow_written_out)		\
+	COUNTER(shadow_window_reloads)		\
+	COUNTER(shadow_exit_vmread)		\
+	COUNTER(shadow_exit_vmwrite)		\
+	COUNTER(shadow_joins)			\
+	COUNTER(shadow_censuses)		\
+	COUNTER(shadow_verify_checks)		\
+	COUNTER(shadow_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

@@ -31,6 +31,14 @@ bool __ro_after_init page_cache = true;
 module_param(page_cache, bool, 0444);
 MODULE_PARM_DESC(page_cache, "Hold the pages that vmcs12 names across nested VM entries (default Y)");
 
+bool __ro_after_init shadow_copy = true;
+module_param(shadow_copy, bool, 0444);
+MODULE_PARM_DESC(shadow_copy, "Copy to and from the shadow VMCS only what changed, with fewer VMPTRLDs (default Y)");
+
+bool __ro_after_init adaptive_shadow = true;
+module_param(adaptive_shadow, bool, 0444);
+MODULE_PARM_DESC(adaptive_shadow, "Choose per vCPU the fields of VMCS shadowing by what exits; needs shadow_copy (default Y)");
+
 /* A number, not a flag: 2 is for a switch that stays inside the entry loop. */
 static uint __ro_after_init fast_switch = 1;
 module_param(fast_switch, uint, 0444);

@@ -14,6 +14,7 @@
 #include "nested/preemption_timer_types.h"
 
 struct nested_contexts;
+struct vmcs_shadow;
 
 /* Member "fast" of struct vcpu_vmx: touched by the vCPU's thread alone. */
 struct fast_vcpu {
@@ -25,6 +26,7 @@ struct fast_vcpu {
 	struct user_return_memo user_return;
 	struct preemption_timer preemption_timer;
 	u32 host_segments_digest;		/* verify=1 */
+	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };
 
 /* Bits of struct fast_vm.flags */
@@ -42,6 +44,8 @@ extern bool fast_verify;
 extern bool debugctl_passthrough;
 extern bool msr_bitmap_cache;
 extern bool page_cache;
+extern bool shadow_copy;
+extern bool adaptive_shadow;
 extern ulong fast_switch_parts;
 
 /*

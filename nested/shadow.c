@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copying between vmcs12 and the shadow VMCS, from which hardware serves L1's
+ * VMREAD and VMWRITE without an exit.
+ *
+ * Skipped:
+ *  - fields that the vCPU's set (shadow_set.c) does not have;
+ *  - VMWRITEs of a value that the shadow VMCS holds, and the VMPTRLDs and the
+ *    VMCLEAR around them when there is no other;
+ *  - of the six VMPTRLDs of a nested round trip, the two that load vmcs01 between
+ *    the shadow VMCS and vmcs02.
+ *
+ * Copy-out (vmcs12 to shadow) compares every field with "held", what the shadow
+ * VMCS was last given or found to hold.  Who else changes it:
+ *  - L1, by VMWRITE without an exit, to entries of the set that it may write.
+ *    Known by: written_known, which falls when L1 is entered and rises when a
+ *    copy-in has read all these entries.  L2 may be entered without a copy-in, by
+ *    RSM; then everything is written, as in stock.
+ *  - an exit of L1's VMWRITE to a field that it may only read: "held" follows.
+ *  - a change of the set, VMXON (a new shadow VMCS): info_known falls.
+ * L0 changes vmcs12 as it likes: copy-out compares vmcs12 as it is, so a late
+ * change (the address of an EPT violation, the vector of an acknowledged
+ * interrupt, the reason of a failed entry) is copied like any other.
+ *
+ * Copy-in (shadow to vmcs12) reads every entry that L1 may write, and compares
+ * with vmcs12, not with what was remembered: its result is stock's in every case.
+ *
+ * The window: from VMCLEAR of the shadow VMCS to VMPTRLD of the VMCS that comes
+ * next, the CPU has no current VMCS.  Rules:
+ *  - preemption is off, since vcpu_load() would believe the per-CPU current_vmcs,
+ *    which keeps naming the VMCS before (never NULL, never the shadow: both would
+ *    cost a barrier, and a warning, at the next switch);
+ *  - what the nested entry reads of vmcs01 is read before (rvi, debugctl, bndcfgs,
+ *    RIP, which is cached), and its failure reloads vmcs01 (nested_vmx_fail());
+ *    without EPT, stock writes vmcs01's CR3 there: no window then;
+ *  - vmx_switch_vmcs() ends it.
+ *
+ * The early copy-out of a nested exit is only done while vmcs01 is active on this
+ * CPU.  If it is not, vmx_switch_vmcs() clears it and the shadow VMCS on the other
+ * CPU first, which may still hold L1's writes of an SMM handler.
+ */
+#include <asm/unaligned.h>
+
+#include "nested/shadow.h"
+#include "vmx/nested.h"
+
+static __always_inline u64 value_in(const struct vmcs12 *vmcs12,
+				    const struct shadow_entry *entry)
+{
+	return get_unaligned((const u64 *)((const char *)vmcs12 + entry->offset)) & entry->mask;
+}
+
+/*
+ * verify=1, after either copy, the shadow VMCS being current: every field that
+ * the hardware serves from it, by the bitmap that the hardware looks at, has the
+ * value in vmcs12; nothing else is served.
+ */
+static void verify(struct vcpu_vmx *vmx, const unsigned long *bitmap, bool in)
+{
+	struct fast_counters *counters = &vmx->fast.counters;
+	struct vmcs12 *vmcs12 = get_vmcs12(&vmx->vcpu);
+	unsigned int encoding;
+	u64 held, value;
+	short offset;
+
+	counters->shadow_verify_checks++;
+	for_each_clear_bit(encoding, bitmap, BIT(15)) {
+		if (encoding & 1)
+			continue;
+		offset = get_vmcs12_field_offset(encoding);
+		held = __vmcs_readl(encoding);
+		value = offset < 0 ? ~held : vmcs12_read_any(vmcs12, encoding, offset);
+		if (held == value)
+			continue;
+		counters->shadow_verify_mismatches++;
+		WARN_ONCE(1, "kvm-intel-fast: field %#x is %#llx in the shadow VMCS, %#llx in vmcs12, after copying %s\n",
+			  encoding, held, value, in ? "in" : "out");
+		if (offset < 0)
+			continue;
+		if (in)
+			vmcs12_write_any(vmcs12, encoding, offset, held);
+		else
+			__vmcs_writel(encoding, value);
+	}
+	/* A dirty vmcs12 with stale rare fields would undo what L2 did. */
+	if (vmx->fast.shadow->wants_rare && in && vmx->nested.dirty_vmcs12 &&
+	    vmx->nested.need_sync_vmcs02_to_vmcs12_rare) {
+		counters->shadow_verify_mismatches++;
+		WARN_ONCE(1, "kvm-intel-fast: vmcs12 is dirty and its rare fields are stale\n");
+	}
+}
+
+static noinline void changed_by_l1(struct vcpu_vmx *vmx, struct shadow_entry *entry, u64 value)
+{
+	vmcs12_write_any(get_vmcs12(&vmx->vcpu), entry->encoding, entry->offset, value);
+	if (entry->dirties)
+		vmx->nested.dirty_vmcs12 = true;
+	vmx->fast.counters.shadow_changed_in++;
+}
+
+/* VMPTRLD of the shadow VMCS, read it, VMCLEAR it: leaves no current VMCS. */
+static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
+{
+	struct vmcs *vmcs = vmx->vmcs01.shadow_vmcs;
+	struct vmcs12 *vmcs12 = get_vmcs12(&vmx->vcpu);
+	struct shadow_entry *entry = shadow->entry;
+	struct shadow_entry *end = entry + shadow->nr_written;
+
+	vmcs_load(vmcs);
+	for (; entry < end; entry++) {
+		entry->held = __vmcs_readl(entry->encoding);
+		if (entry->held != value_in(vmcs12, entry))
+			changed_by_l1(vmx, entry, entry->held);
+	}
+	if (unlikely(fast_verify))
+		verify(vmx, shadow->write_bitmap, true);
+	vmcs_clear(vmcs);
+	shadow->written_known = true;
+	vmx->fast.counters.shadow_copies_in++;
+}
+
+/* Nothing is known of what the shadow VMCS holds: write everything. */
+static noinline void copy_out_all(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
+{
+	struct vmcs12 *vmcs12 = get_vmcs12(&vmx->vcpu);
+	struct shadow_entry *entry = shadow->entry;
+	struct shadow_entry *end = entry + shadow->nr_entries;
+
+	for (; entry < end; entry++) {
+		entry->held = value_in(vmcs12, entry);
+		__vmcs_writel(entry->encoding, entry->held);
+	}
+	vmx->fast.counters.shadow_written_out += shadow->nr_entries;
+}
+
+/* Return: was the shadow VMCS loaded?  Then there is no current VMCS now. */
+static __always_inline bool copy_out(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
+{
+	struct vmcs *vmcs = vmx->vmcs01.shadow_vmcs;
+	struct vmcs12 *vmcs12 = get_vmcs12(&vmx->vcpu);
+	struct shadow_entry *entry = shadow->entry;
+	struct shadow_entry *end = entry + shadow->nr_entries;
+	bool loaded = false;
+	u64 value;
+
+	if (unlikely(!shadow->info_known || !shadow->written_known)) {
+		vmcs_load(vmcs);
+		loaded = true;
+		copy_out_all(vmx, shadow);
+		shadow->info_known = true;
+		shadow->written_known = true;
+	}
+	for (; entry < end; entry++) {
+		value = value_in(vmcs12, entry);
+		if (value == entry->held)
+			continue;
+		if (!loaded) {
+			vmcs_load(vmcs);
+			loaded = true;
+		}
+		__vmcs_writel(entry->encoding, value);
+		entry->held = value;
+		vmx->fast.counters.shadow_written_out++;
+	}
+	if (unlikely(fast_verify)) {
+		if (!loaded)
+			vmcs_load(vmcs);
+		loaded = true;
+		verify(vmx, shadow->read_bitmap, false);
+	}
+	if (!loaded)
+		return false;
+	vmcs_clear(vmcs);
+	vmx->fast.counters.shadow_copies_out++;
+	return true;
+}
+
+/**
+ * shadow_copy_in - bring vmcs12 up to date with what L1 wrote
+ * @vcpu: the vCPU, its vmcs01 loaded
+ *
+ * Context: the vCPU's thread.
+ * Return: true when that is done; false when stock has to do it.
+ */
+bool shadow_copy_in(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!shadow)
+		return false;
+	preempt_disable();
+	copy_in(vmx, shadow);
+	vmcs_load(vmx->loaded_vmcs->vmcs);
+	preempt_enable();
+	return true;
+}
+
+/**
+ * shadow_copy_in_for_entry - shadow_copy_in() at L1's VMLAUNCH or VMRESUME
+ * @vcpu: the vCPU, its vmcs01 loaded
+ *
+ * Leaves the window open, where it may.
+ *
+ * Context: the vCPU's thread; returns with preemption disabled if the window is
+ *	    open.
+ * Return: as shadow_copy_in().
+ */
+bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!shadow)
+		return false;
+	shadow->entries++;
+	if (!enable_ept)
+		return shadow_copy_in(vcpu);
+
+	kvm_rip_read(vcpu);
+	shadow->debugctl = vmx_guest_debugctl_read();
+	if (kvm_vcpu_apicv_active(vcpu))
+		shadow->rvi = vmx_get_rvi();
+	if (kvm_mpx_supported())
+		shadow->bndcfgs = vmcs_read64(GUEST_BNDCFGS);
+
+	preempt_disable();
+	copy_in(vmx, shadow);
+	shadow->window = true;
+	return true;
+}
+
+/**
+ * shadow_copy_out - bring the shadow VMCS up to date: nested_sync_vmcs12_to_shadow()
+ * @vcpu: the vCPU about to enter L1, or L2 after KVM_SET_NESTED_STATE
+ *
+ * Context: preemption disabled.
+ * Return: true when that is done; false when stock has to do it.
+ */
+bool shadow_copy_out(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!shadow || unlikely(evmptr_is_valid(vmx->nested.hv_evmcs_vmptr)))
+		return false;
+	if (unlikely(shadow->pending ||
+		     (adaptive_shadow && shadow_is_due(shadow->entries, shadow->census_at))) &&
+	    !is_guest_mode(vcpu))
+		shadow_set_update(vcpu);
+	if (copy_out(vmx, shadow))
+		vmcs_load(vmx->loaded_vmcs->vmcs);
+	vmx->nested.need_vmcs12_to_shadow_sync = false;
+	return true;
+}
+
+/* Reasons with which L0 still writes fields after the switch to vmcs01. */
+static __always_inline bool completed_late(u32 vm_exit_reason)
+{
+	switch ((u16)vm_exit_reason) {
+	case EXIT_REASON_EXTERNAL_INTERRUPT:	/* acknowledged: vector */
+	case EXIT_REASON_EPT_VIOLATION:		/* guest physical address */
+	case EXIT_REASON_EPT_MISCONFIG:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * shadow_copy_out_early - shadow_copy_out() before the switch to vmcs01
+ * @vcpu: the vCPU, leaving L2, vmcs12 made up but for what comes late
+ * @vm_exit_reason: what L1 will read; -1 if L1 will not
+ *
+ * Only saves the VMPTRLDs: shadow_copy_out() follows in any case, and finds what
+ * has changed since.
+ *
+ * Context: the vCPU's thread; returns with preemption disabled if it opened the
+ *	    window, and vmx_switch_vmcs() must follow.
+ */
+void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!shadow || vmx->fail || vm_exit_reason == -1 || completed_late(vm_exit_reason))
+		return;
+	if (!shadow->info_known || !shadow->written_known || shadow->pending ||
+	    vmx->nested.current_vmptr == INVALID_GPA ||
+	    evmptr_is_valid(vmx->nested.hv_evmcs_vmptr))
+		return;
+
+	preempt_disable();
+	if (vmx->vmcs01.cpu == smp_processor_id() && copy_out(vmx, shadow))
+		shadow->window = true;
+	else
+		preempt_enable();
+}
+
+/**
+ * shadow_read_exited - L1's VMREAD exited
+ * @vcpu: the vCPU, in L1
+ * @encoding: of a field that vmcs12 has
+ *
+ * Context: the vCPU's thread.
+ */
+void shadow_read_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
+{
+	if (!shadow_of(vcpu) || is_guest_mode(vcpu))
+		return;
+	to_vmx(vcpu)->fast.counters.shadow_exit_vmread++;
+	shadow_set_count_exit(vcpu, encoding, false);
+}
+
+/**
+ * shadow_write_exited - L1's VMWRITE exited
+ * @vcpu: the vCPU, in L1, vmcs12 holding the new value
+ * @encoding: of a field that vmcs12 has
+ *
+ * If L1 reads the field from the shadow VMCS, it gets the new value now.
+ *
+ * Context: the vCPU's thread, vmcs01 loaded.
+ */
+void shadow_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct shadow_entry *entry;
+
+	if (!shadow || is_guest_mode(vcpu))
+		return;
+	vmx->fast.counters.shadow_exit_vmwrite++;
+	if (!shadow_set_count_exit(vcpu, encoding, true))
+		return;
+	for (entry = shadow->entry; entry->encoding != (encoding & ~1ul); entry++)
+		;
+	entry->held = value_in(get_vmcs12(vcpu), entry);
+
+	preempt_disable();
+	vmcs_load(vmx->vmcs01.shadow_vmcs);
+	__vmcs_writel(entry->encoding, entry->held);
+	vmcs_clear(vmx->vmcs01.shadow_vmcs);
+	vmcs_load(vmx->loaded_vmcs->vmcs);
+	preempt_enable();
+}

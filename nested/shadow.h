@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * VMCS shadowing: a set of fields per vCPU, copied only where they changed.
+ * The hooks; see shadow.c for the copying, shadow_set.c for the set.
+ */
+#ifndef KVM_INTEL_FAST_SHADOW_H
+#define KVM_INTEL_FAST_SHADOW_H
+
+#include <linux/bitmap.h>
+#include <linux/kvm_host.h>
+
+#include "vmx/vmx.h"
+#include "nested/shadow_fields.h"
+#include "nested/shadow_policy.h"
+
+/* A field of the set, as the copy loops need it. */
+struct shadow_entry {
+	u64 held;	/* what the shadow VMCS holds, while that is known */
+	u64 mask;	/* the field's bits in a word read at its offset */
+	u16 encoding;
+	u16 offset;	/* in struct vmcs12 */
+	u8 field;	/* enum shadow_field */
+	bool dirties;	/* a native write marks vmcs12 dirty */
+};
+
+/*
+ * What is kept per vCPU from its first VMXON on: under 8 KiB, and the two bitmap
+ * pages.  Touched by the vCPU's thread alone; debugfs reads the set and the exits.
+ */
+struct vmcs_shadow {
+	/* Is "held" true of entries that L1 cannot write, and of those it can? */
+	bool info_known, written_known;
+	/* The CPU has no current VMCS: see shadow.c. */
+	bool window;
+	/* Members of "want" ask to join. */
+	bool pending;
+	/* The set has, or is about to have, fields that need fresh rare fields. */
+	bool wants_rare;
+	/* Of vmcs01, read before the window; valid while it is open. */
+	u8 rvi;
+	u64 debugctl, bndcfgs;
+
+	/* The set: entries that L1 may write come first. */
+	unsigned int nr_written, nr_entries;
+	struct shadow_entry entry[NR_SHADOW_FIELDS];
+	DECLARE_BITMAP(in_read, NR_SHADOW_FIELDS);
+	DECLARE_BITMAP(in_write, NR_SHADOW_FIELDS);	/* a subset of in_read */
+	/* vmcs01's VMREAD and VMWRITE bitmaps: a clear bit for each member. */
+	unsigned long *read_bitmap, *write_bitmap;
+
+	/* What the set is chosen from, and by. */
+	DECLARE_BITMAP(present, NR_SHADOW_FIELDS);
+	DECLARE_BITMAP(want_read, NR_SHADOW_FIELDS);
+	DECLARE_BITMAP(want_write, NR_SHADOW_FIELDS);
+	struct shadow_bucket reads[NR_SHADOW_FIELDS], writes[NR_SHADOW_FIELDS];
+	struct shadow_bucket fresh;
+	u32 entries;		/* nested entries since VMXON */
+	u32 census_at, census_period;
+
+	u32 read_exits[NR_SHADOW_FIELDS], write_exits[NR_SHADOW_FIELDS];
+	u32 other_exits;	/* of fields that the table has not */
+};
+
+void shadow_vmxon(struct kvm_vcpu *vcpu);
+void shadow_vcpu_free(struct kvm_vcpu *vcpu);
+bool shadow_copy_in(struct kvm_vcpu *vcpu);
+bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu);
+bool shadow_copy_out(struct kvm_vcpu *vcpu);
+void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason);
+void shadow_read_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
+void shadow_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
+
+/* Between shadow.c and shadow_set.c. */
+extern const u16 shadow_offset[NR_SHADOW_FIELDS];
+void shadow_set_reset(struct vmcs_shadow *shadow);
+void shadow_set_update(struct kvm_vcpu *vcpu);
+bool shadow_set_count_exit(struct kvm_vcpu *vcpu, unsigned long encoding, bool write);
+void shadow_show_in_debugfs(struct kvm *kvm);
+
+static __always_inline struct vmcs_shadow *shadow_of(struct kvm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->fast.shadow;
+}
+
+/**
+ * shadow_window_end - the CPU has a current VMCS again
+ * @vcpu: the vCPU; vmx_switch_vmcs() has just loaded its loaded_vmcs
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_window_end(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	if (shadow && shadow->window) {
+		shadow->window = false;
+		preempt_enable();
+	}
+}
+
+/**
+ * shadow_window_reload - vmcs01 is needed after all: the nested entry fails
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_window_reload(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	if (unlikely(shadow && shadow->window)) {
+		vmcs_load(to_vmx(vcpu)->loaded_vmcs->vmcs);
+		to_vmx(vcpu)->fast.counters.shadow_window_reloads++;
+		shadow_window_end(vcpu);
+	}
+}
+
+/**
+ * shadow_rvi - vmx_get_rvi() of vmcs01, also inside the window
+ * @vcpu: the vCPU, on its way into L2
+ */
+static __always_inline u8 shadow_rvi(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	return shadow && shadow->window ? shadow->rvi : vmx_get_rvi();
+}
+
+/**
+ * shadow_guest_debugctl - vmx_guest_debugctl_read() of vmcs01, also inside the window
+ * @vcpu: the vCPU, on its way into L2
+ */
+static __always_inline u64 shadow_guest_debugctl(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	return shadow && shadow->window ? shadow->debugctl : vmx_guest_debugctl_read();
+}
+
+/**
+ * shadow_guest_bndcfgs - GUEST_BNDCFGS of vmcs01, also inside the window
+ * @vcpu: the vCPU, on its way into L2, on a CPU with MPX
+ */
+static __always_inline u64 shadow_guest_bndcfgs(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	return shadow && shadow->window ? shadow->bndcfgs : vmcs_read64(GUEST_BNDCFGS);
+}
+
+/**
+ * shadow_before_entry - from now on L1 may write the shadow VMCS
+ * @vcpu: the vCPU about to enter, its shadow VMCS in sync
+ *
+ * Context: preemption disabled.
+ */
+static __always_inline void shadow_before_entry(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	if (shadow && !is_guest_mode(vcpu))
+		shadow->written_known = false;
+}
+
+/**
+ * shadow_wants_rare - must this nested exit copy the rare fields to vmcs12?
+ * @vcpu: the vCPU
+ */
+static __always_inline bool shadow_wants_rare(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	return shadow && shadow->wants_rare;
+}
+
+#endif /* KVM_INTEL_FAST_SHADOW_H */

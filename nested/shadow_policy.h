@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which fields a vCPU's shadow VMCS serves, as pure functions.
+ *
+ * Joining.  A field outside the set costs an exit per access; one inside costs a
+ * little on every nested round trip.  Each field has a bucket for reads and one
+ * for writes: an exit pours EXIT_COST in, every nested entry lets 1 leak out.  So
+ * the level says how much more the exits cost lately than membership would have,
+ * in units of what membership costs per entry (some 25 instructions, against some
+ * 1,100 of an exit); at JOIN_AT the field joins.  This is ski rental: what a field
+ * has cost in exits by then is at most twice what an oracle would have paid.
+ *
+ * Fields that need fresh rare fields (shadow_needs_fresh()) share another cost:
+ * a copy of 34 fields out of vmcs02 at each nested exit.  They join only while
+ * their common bucket, which leaks FRESH_LEAK per entry, is above FRESH_JOIN_AT.
+ *
+ * Leaving.  An access that is served by the shadow VMCS cannot be seen.  So from
+ * time to time there is a census: all fields leave, and those that L1 still uses
+ * come back.  The credit that a field takes with it lets its first exit within
+ * CENSUS_GRACE entries suffice.  A census costs one exit or two for each field in
+ * use.  The time between two grows eightfold, up to MAX_CENSUS_PERIOD nested
+ * entries; so a field leaves at most once per census, and the cost of censuses is
+ * below one instruction per entry in the long run.
+ */
+#ifndef KVM_INTEL_FAST_SHADOW_POLICY_H
+#define KVM_INTEL_FAST_SHADOW_POLICY_H
+
+#include <linux/types.h>
+#include <linux/minmax.h>
+
+#define SHADOW_EXIT_COST	44
+#define SHADOW_JOIN_AT		60	/* two exits within 28 nested entries */
+#define SHADOW_FRESH_LEAK	12
+#define SHADOW_FRESH_JOIN_AT	120
+#define SHADOW_BUCKET_SIZE	200
+#define SHADOW_CENSUS_GRACE	16
+#define SHADOW_CENSUS_CREDIT	(SHADOW_JOIN_AT - SHADOW_EXIT_COST + SHADOW_CENSUS_GRACE)
+#define SHADOW_FIRST_CENSUS	16
+#define SHADOW_CENSUS_GROWTH	8
+#define SHADOW_MAX_CENSUS_PERIOD 65536
+
+struct shadow_bucket {
+	u32 entry;	/* when the level was computed; nested entries, modulo 2^32 */
+	u32 level;
+};
+
+/**
+ * shadow_bucket_level - what is left in a bucket
+ * @bucket: the bucket
+ * @now: number of nested entries so far
+ * @leak: what it loses per nested entry
+ */
+static inline u32 shadow_bucket_level(const struct shadow_bucket *bucket, u32 now, u32 leak)
+{
+	u64 lost = (u64)(now - bucket->entry) * leak;
+
+	return lost < bucket->level ? bucket->level - lost : 0;
+}
+
+/**
+ * shadow_bucket_pour - an exit happened
+ * @bucket: the bucket
+ * @now: number of nested entries so far
+ * @leak: what it loses per nested entry
+ */
+static inline void shadow_bucket_pour(struct shadow_bucket *bucket, u32 now, u32 leak)
+{
+	u32 level = shadow_bucket_level(bucket, now, leak) + SHADOW_EXIT_COST;
+
+	bucket->level = min_t(u32, level, SHADOW_BUCKET_SIZE);
+	bucket->entry = now;
+}
+
+/**
+ * shadow_field_exited - count an exit for one field and direction
+ * @bucket: the field's bucket for this direction
+ * @now: number of nested entries so far
+ *
+ * Several exits between two nested entries count once: they are what setting up
+ * a VMCS looks like.
+ *
+ * Return: shall the field join?
+ */
+static inline bool shadow_field_exited(struct shadow_bucket *bucket, u32 now)
+{
+	if (bucket->entry != now || !bucket->level)
+		shadow_bucket_pour(bucket, now, 1);
+	return bucket->level >= SHADOW_JOIN_AT;
+}
+
+/**
+ * shadow_field_leaves - a census takes a field out
+ * @bucket: its bucket for this direction
+ * @now: number of nested entries so far
+ */
+static inline void shadow_field_leaves(struct shadow_bucket *bucket, u32 now)
+{
+	/* Of the entry before, so that an exit before the next one counts. */
+	bucket->entry = now - 1;
+	bucket->level = SHADOW_CENSUS_CREDIT + 1;
+}
+
+/**
+ * shadow_fresh_is_worth_it - may fields join that need fresh rare fields?
+ * @bucket: the common bucket of such fields
+ * @now: number of nested entries so far
+ */
+static inline bool shadow_fresh_is_worth_it(const struct shadow_bucket *bucket, u32 now)
+{
+	return shadow_bucket_level(bucket, now, SHADOW_FRESH_LEAK) >= SHADOW_FRESH_JOIN_AT;
+}
+
+/**
+ * shadow_is_due - has the number of nested entries reached another?
+ * @now: number of nested entries so far, modulo 2^32
+ * @at: the other, less than 2^31 apart
+ */
+static inline bool shadow_is_due(u32 now, u32 at)
+{
+	return (s32)(now - at) >= 0;
+}
+
+/**
+ * shadow_next_period - nested entries until the next census
+ * @period: those between the last two, SHADOW_FIRST_CENSUS at the beginning
+ */
+static inline u32 shadow_next_period(u32 period)
+{
+	return min_t(u32, period * SHADOW_CENSUS_GROWTH, SHADOW_MAX_CENSUS_PERIOD);
+}
+
+#endif /* KVM_INTEL_FAST_SHADOW_POLICY_H */

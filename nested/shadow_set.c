@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The set of fields that a vCPU's shadow VMCS serves, and vmcs01's VMREAD and
+ * VMWRITE bitmaps that say so to the hardware.
+ *
+ * The set changes at one place only: shadow_set_update(), within a copy-out, when
+ * vmcs12 holds everything that L1 wrote, and all of the new set is written to the
+ * shadow VMCS before L1 runs.  So a field that joins has its value there before
+ * the bitmap opens, and one that leaves has its value in vmcs12.
+ *
+ * Written fields are read ones too: a VMREAD that exits is answered from vmcs12,
+ * which does not have what L1 wrote without an exit.
+ *
+ * Fields that need fresh rare fields (shadow_needs_fresh()) wait until a nested
+ * exit has synced these, which wants_rare demands; from then on each exit does.
+ *
+ * The policy is in shadow_policy.h.  All of it starts anew at VMXON.
+ */
+#include <linux/debugfs.h>
+#include <linux/moduleparam.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "nested/shadow.h"
+#include "vmx/nested.h"
+
+#define FIELD(encoding, member, kind)							\
+	static_assert(!((encoding) & 1) && (encoding) < 0x8000, #member " is no full encoding"); \
+	static_assert(sizeof_field(struct vmcs12, member) == SHADOW_ENC_SIZE(encoding),	\
+		      #member " is of another width than " #encoding);			\
+	static_assert(!(SHADOW_##kind & SHADOW_WRITABLE) || SHADOW_ENC_TYPE(encoding) != 1, \
+		      #member " is VM-exit information: not writable");			\
+	static_assert(!(SHADOW_##kind & SHADOW_WRITABLE) ||				\
+		      (encoding) < GUEST_ES_AR_BYTES || (encoding) > GUEST_TR_AR_BYTES,	\
+		      #member " holds access rights: not writable");
+SHADOW_FIELDS(FIELD)
+#undef FIELD
+static_assert(NR_SHADOW_FIELDS < U8_MAX, "field numbers are kept in a byte");
+
+const u16 shadow_offset[NR_SHADOW_FIELDS] = {
+#define FIELD(encoding, member, kind) offsetof(struct vmcs12, member),
+	SHADOW_FIELDS(FIELD)
+#undef FIELD
+};
+
+/* Field numbers plus one, by the index that vmcs12.c uses. */
+static const u8 number_of[] = {
+#define FIELD(encoding, member, kind) [ROL16(encoding, 6)] = SHADOW_##encoding + 1,
+	SHADOW_FIELDS(FIELD)
+#undef FIELD
+};
+
+/* By shadow_fields=. */
+static DECLARE_BITMAP(left_out, NR_SHADOW_FIELDS);
+static DECLARE_BITMAP(put_in, NR_SHADOW_FIELDS);
+static char *fields_text;
+
+/* NR_SHADOW_FIELDS: the table has it not. */
+static unsigned int number(unsigned long encoding)
+{
+	unsigned int index = ROL16(encoding & ~1ul, 6);
+
+	if (encoding >> 15 || index >= ARRAY_SIZE(number_of) || !number_of[index])
+		return NR_SHADOW_FIELDS;
+	return number_of[index] - 1;
+}
+
+static bool starts_in(unsigned int field)
+{
+	return test_bit(field, put_in) || (shadow_info[field].kind & SHADOW_ON);
+}
+
+static void set_in_bitmaps(struct vmcs_shadow *shadow, unsigned int field, bool exits)
+{
+	u16 encoding = shadow_info[field].encoding;
+	int last = encoding + SHADOW_ENC_IS_64BIT(encoding);
+
+	for (; encoding <= last; encoding++) {
+		__assign_bit(encoding, shadow->read_bitmap,
+			     exits || !test_bit(field, shadow->in_read));
+		__assign_bit(encoding, shadow->write_bitmap,
+			     exits || !test_bit(field, shadow->in_write));
+	}
+}
+
+static void append(struct vmcs_shadow *shadow, unsigned int field)
+{
+	const struct shadow_field_info *info = &shadow_info[field];
+
+	shadow->entry[shadow->nr_entries++] = (struct shadow_entry){
+		.mask = SHADOW_ENC_MASK(info->encoding),
+		.encoding = info->encoding,
+		.offset = shadow_offset[field],
+		.field = field,
+		.dirties = info->kind & SHADOW_DIRTIES,
+	};
+	set_in_bitmaps(shadow, field, false);
+}
+
+/* Make entries and bitmaps those of in_read and in_write. */
+static void rebuild(struct vmcs_shadow *shadow)
+{
+	unsigned int field;
+
+	while (shadow->nr_entries)
+		set_in_bitmaps(shadow, shadow->entry[--shadow->nr_entries].field, true);
+	for_each_set_bit(field, shadow->in_write, NR_SHADOW_FIELDS)
+		append(shadow, field);
+	shadow->nr_written = shadow->nr_entries;
+	for_each_set_bit(field, shadow->in_read, NR_SHADOW_FIELDS)
+		if (!test_bit(field, shadow->in_write))
+			append(shadow, field);
+	shadow->info_known = false;
+}
+
+/**
+ * shadow_set_reset - start anew, with the fields that are in from the start
+ * @shadow: of a vCPU that enters VMX operation, its shadow VMCS new
+ *
+ * Context: the vCPU's thread.
+ */
+void shadow_set_reset(struct vmcs_shadow *shadow)
+{
+	unsigned int field;
+
+	bitmap_zero(shadow->in_read, NR_SHADOW_FIELDS);
+	bitmap_zero(shadow->in_write, NR_SHADOW_FIELDS);
+	shadow->wants_rare = false;
+	for_each_set_bit(field, shadow->present, NR_SHADOW_FIELDS) {
+		u8 kind = shadow_info[field].kind;
+
+		if (!starts_in(field))
+			continue;
+		__set_bit(field, shadow->in_read);
+		if (kind & SHADOW_WRITABLE)
+			__set_bit(field, shadow->in_write);
+		shadow->wants_rare |= shadow_needs_fresh(kind, kind & SHADOW_WRITABLE);
+	}
+	rebuild(shadow);
+
+	bitmap_zero(shadow->want_read, NR_SHADOW_FIELDS);
+	bitmap_zero(shadow->want_write, NR_SHADOW_FIELDS);
+	memset(shadow->reads, 0, sizeof(shadow->reads));
+	memset(shadow->writes, 0, sizeof(shadow->writes));
+	memset(&shadow->fresh, 0, sizeof(shadow->fresh));
+	shadow->pending = false;
+	shadow->written_known = false;
+	shadow->entries = 0;
+	shadow->census_period = SHADOW_FIRST_CENSUS;
+	shadow->census_at = SHADOW_FIRST_CENSUS;
+}
+
+/* All fields leave; those in use will come back. */
+static void census(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow)
+{
+	unsigned int field;
+
+	for_each_set_bit(field, shadow->in_read, NR_SHADOW_FIELDS)
+		shadow_field_leaves(&shadow->reads[field], shadow->entries);
+	for_each_set_bit(field, shadow->in_write, NR_SHADOW_FIELDS)
+		shadow_field_leaves(&shadow->writes[field], shadow->entries);
+	bitmap_zero(shadow->in_read, NR_SHADOW_FIELDS);
+	bitmap_zero(shadow->in_write, NR_SHADOW_FIELDS);
+	shadow->wants_rare = false;
+
+	shadow->census_period = shadow_next_period(shadow->census_period);
+	shadow->census_at = shadow->entries + shadow->census_period;
+	to_vmx(vcpu)->fast.counters.shadow_censuses++;
+}
+
+/* Those that wait for fresh rare fields stay in @want. */
+static void join(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow, unsigned long *want, bool write)
+{
+	bool fresh = !to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare;
+	unsigned int field;
+
+	for_each_set_bit(field, want, NR_SHADOW_FIELDS) {
+		if (shadow_needs_fresh(shadow_info[field].kind, write)) {
+			if (!shadow->wants_rare || !fresh) {
+				shadow->wants_rare = true;
+				shadow->pending = true;
+				continue;
+			}
+		}
+		__clear_bit(field, want);
+		__set_bit(field, shadow->in_read);
+		if (write)
+			__set_bit(field, shadow->in_write);
+		to_vmx(vcpu)->fast.counters.shadow_joins++;
+	}
+}
+
+/**
+ * shadow_set_update - let fields join, or all fields leave
+ * @vcpu: the vCPU about to enter L1; vmcs12 is authoritative
+ *
+ * Context: preemption disabled; the caller copies all of the set out.
+ */
+void shadow_set_update(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	shadow->pending = false;
+	if (shadow_is_due(shadow->entries, shadow->census_at)) {
+		bitmap_zero(shadow->want_read, NR_SHADOW_FIELDS);
+		bitmap_zero(shadow->want_write, NR_SHADOW_FIELDS);
+		census(vcpu, shadow);
+	} else {
+		join(vcpu, shadow, shadow->want_read, false);
+		join(vcpu, shadow, shadow->want_write, true);
+	}
+	rebuild(shadow);
+}
+
+/**
+ * shadow_set_count_exit - an access of L1's exited
+ * @vcpu: the vCPU, in L1, with a set
+ * @encoding: of a field that vmcs12 has
+ * @write: it was a VMWRITE
+ *
+ * Context: the vCPU's thread.
+ * Return: does L1 read this field from the shadow VMCS?
+ */
+bool shadow_set_count_exit(struct kvm_vcpu *vcpu, unsigned long encoding, bool write)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	unsigned int field = number(encoding);
+	struct shadow_bucket *bucket;
+	bool fresh;
+	u8 kind;
+
+	if (field == NR_SHADOW_FIELDS) {
+		shadow->other_exits++;
+		return false;
+	}
+	kind = shadow_info[field].kind;
+	if (write)
+		shadow->write_exits[field]++;
+	else
+		shadow->read_exits[field]++;
+
+	if (!adaptive_shadow || !test_bit(field, shadow->present) ||
+	    (write && !(kind & SHADOW_WRITABLE)))
+		goto out;
+
+	fresh = shadow_needs_fresh(kind, write);
+	if (fresh)
+		shadow_bucket_pour(&shadow->fresh, shadow->entries, SHADOW_FRESH_LEAK);
+	bucket = write ? &shadow->writes[field] : &shadow->reads[field];
+	if (shadow_field_exited(bucket, shadow->entries) &&
+	    (!fresh || shadow->wants_rare ||
+	     shadow_fresh_is_worth_it(&shadow->fresh, shadow->entries))) {
+		__set_bit(field, write ? shadow->want_write : shadow->want_read);
+		shadow->pending = true;
+	}
+out:
+	return test_bit(field, shadow->in_read);
+}
+
+/* Does the CPU have the field?  The shadow VMCS is current. */
+static bool exists(u16 encoding)
+{
+	unsigned long value;
+	bool ok;
+
+	asm volatile("vmread %[field], %[value]"
+		     : [value] "=rm" (value), "=@cca" (ok)
+		     : [field] "r" ((unsigned long)encoding));
+	return ok;
+}
+
+static struct vmcs_shadow *create(struct vcpu_vmx *vmx)
+{
+	struct vmcs_shadow *shadow = kzalloc(sizeof(*shadow), GFP_KERNEL_ACCOUNT);
+	unsigned int field;
+
+	if (!shadow)
+		return NULL;
+	shadow->read_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	shadow->write_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!shadow->read_bitmap || !shadow->write_bitmap) {
+		free_page((unsigned long)shadow->read_bitmap);
+		free_page((unsigned long)shadow->write_bitmap);
+		kfree(shadow);
+		return NULL;
+	}
+	memset(shadow->read_bitmap, 0xff, PAGE_SIZE);
+	memset(shadow->write_bitmap, 0xff, PAGE_SIZE);
+
+	preempt_disable();
+	vmcs_load(vmx->vmcs01.shadow_vmcs);
+	for (field = 0; field < NR_SHADOW_FIELDS; field++)
+		if (!test_bit(field, left_out) && exists(shadow_info[field].encoding))
+			__set_bit(field, shadow->present);
+	vmcs_clear(vmx->vmcs01.shadow_vmcs);
+	vmcs_load(vmx->loaded_vmcs->vmcs);
+	preempt_enable();
+	return shadow;
+}
+
+/**
+ * shadow_vmxon - the vCPU enters VMX operation
+ * @vcpu: the vCPU, with vmcs01 loaded and a new shadow VMCS, if there is one
+ *
+ * Without memory, stock's set and copying serve the vCPU.
+ *
+ * Context: the vCPU's thread, may sleep.
+ */
+void shadow_vmxon(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct vmcs_shadow *shadow = vmx->fast.shadow;
+
+	if (!shadow_copy || !vmx->vmcs01.shadow_vmcs)
+		return;
+	if (!shadow) {
+		shadow = create(vmx);
+		if (!shadow)
+			return;
+		vmcs_write64(VMREAD_BITMAP, __pa(shadow->read_bitmap));
+		vmcs_write64(VMWRITE_BITMAP, __pa(shadow->write_bitmap));
+	}
+	shadow_set_reset(shadow);
+	/* Pairs with kvm_intel_fast_shadow_show(). */
+	smp_store_release(&vmx->fast.shadow, shadow);
+}
+
+/**
+ * shadow_vcpu_free - give back what shadow_vmxon() allocated
+ * @vcpu: the vCPU, its nested state freed
+ *
+ * Context: the thread that destroys the vCPU.
+ */
+void shadow_vcpu_free(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	if (!shadow)
+		return;
+	to_vmx(vcpu)->fast.shadow = NULL;
+	free_page((unsigned long)shadow->read_bitmap);
+	free_page((unsigned long)shadow->write_bitmap);
+	kfree(shadow);
+}
+
+/* shadow_fields=NAME,-NAME,...: see the parameter's description. */
+static int parse_one(char *word)
+{
+	bool out = *word == '-', found = false;
+	unsigned int field;
+
+	if (*word == '-' || *word == '+')
+		word++;
+	for (field = 0; field < NR_SHADOW_FIELDS; field++) {
+		if (strcmp(word, "all") && strcmp(word, shadow_info[field].name))
+			continue;
+		found = true;
+		__assign_bit(field, left_out, out);
+		__assign_bit(field, put_in, !out);
+	}
+	if (!found)
+		pr_err("kvm-intel-fast: shadow_fields: there is no field '%s'\n", word);
+	return found ? 0 : -EINVAL;
+}
+
+static int set_fields(const char *text, const struct kernel_param *param)
+{
+	char *copy = kstrdup(text, GFP_KERNEL), *rest = copy, *word;
+	int error = copy ? 0 : -ENOMEM;
+
+	while (!error && (word = strsep(&rest, ",\n")))
+		if (*word)
+			error = parse_one(word);
+	kfree(copy);
+	if (!error)
+		error = param_set_charp(text, param);
+	return error;
+}
+
+static const struct kernel_param_ops fields_ops = {
+	.set = set_fields,
+	.get = param_get_charp,
+	.free = param_free_charp,
+};
+module_param_cb(shadow_fields, &fields_ops, &fields_text, 0444);
+MODULE_PARM_DESC(shadow_fields, "Fields of VMCS shadowing, by name of the vmcs12 member: -NAME is never shadowed, NAME is from the start, 'all' names all (default: stock's, host_rsp and host_rip from the start)");
+
+/* A line per vCPU and field that is in its set or has exited. */
+static int kvm_intel_fast_shadow_show(struct seq_file *file, void *unused)
+{
+	struct kvm *kvm = file->private;
+	struct vmcs_shadow *shadow;
+	struct kvm_vcpu *vcpu;
+	unsigned int field;
+	unsigned long i;
+
+	seq_puts(file, "vcpu field set vmread_exits vmwrite_exits\n");
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		/* Freed with the vCPU, which outlives the VM's debugfs directory. */
+		shadow = smp_load_acquire(&to_vmx(vcpu)->fast.shadow);
+		if (!shadow)
+			continue;
+		for (field = 0; field < NR_SHADOW_FIELDS; field++) {
+			u32 reads = READ_ONCE(shadow->read_exits[field]);
+			u32 writes = READ_ONCE(shadow->write_exits[field]);
+			bool in_read = test_bit(field, shadow->in_read);
+			bool in_write = test_bit(field, shadow->in_write);
+
+			if (in_read || reads || writes)
+				seq_printf(file, "%d %s %s %u %u\n", vcpu->vcpu_id,
+					   shadow_info[field].name,
+					   in_write ? "rw" : in_read ? "r" : "-", reads, writes);
+		}
+		seq_printf(file, "%d other - %u\n", vcpu->vcpu_id, READ_ONCE(shadow->other_exits));
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast_shadow);
+
+/**
+ * shadow_show_in_debugfs - create the VM's file of shadowed fields
+ * @kvm: the VM, which has a debugfs directory
+ *
+ * Context: process context, may sleep; once per VM.
+ */
+void shadow_show_in_debugfs(struct kvm *kvm)
+{
+	debugfs_create_file("kvm_intel_fast_shadow", 0444, kvm->debugfs_dentry, kvm,
+			    &kvm_intel_fast_shadow_fops);
+}
