@@ -24,6 +24,9 @@
  *
  * Copy-in (shadow to vmcs12) reads every entry that L1 may write, and compares
  * with vmcs12, not with what was remembered: its result is stock's in every case.
+ * Before the first copy-out after VMXON the shadow VMCS has nothing of L1's, and
+ * stock's copy-in is left to do what it does: KVM_GET_NESTED_STATE of an enlightened
+ * VMCS that is not mapped yet comes here.
  *
  * The window: from VMCLEAR of the shadow VMCS to VMPTRLD of the VMCS that comes
  * next, the CPU has no current VMCS.  Rules:
@@ -187,7 +190,7 @@ bool shadow_copy_in(struct kvm_vcpu *vcpu)
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (!shadow)
+	if (!shadow || !shadow->info_known)
 		return false;
 	preempt_disable();
 	copy_in(vmx, shadow);
@@ -211,7 +214,7 @@ bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (!shadow)
+	if (!shadow || !shadow->info_known)
 		return false;
 	shadow->entries++;
 	if (!enable_ept)

@@ -18,6 +18,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/moduleparam.h>
+#include <linux/nospec.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -60,9 +61,11 @@ static unsigned int number(unsigned long encoding)
 {
 	unsigned int index = ROL16(encoding & ~1ul, 6);
 
-	if (encoding >> 15 || index >= ARRAY_SIZE(number_of) || !number_of[index])
+	if (encoding >> 15 || index >= ARRAY_SIZE(number_of))
 		return NR_SHADOW_FIELDS;
-	return number_of[index] - 1;
+	/* The guest chooses it. */
+	index = array_index_nospec(index, ARRAY_SIZE(number_of));
+	return number_of[index] ? number_of[index] - 1 : NR_SHADOW_FIELDS;
 }
 
 static bool starts_in(unsigned int field)

@@ -49,7 +49,7 @@ enum operation {
 	L1_ACKNOWLEDGE,	/* external interrupts, acknowledged on exit */
 	L1_FAIL,	/* entries that fail by a VM exit */
 	L1_VMFAIL,	/* entries that fail without */
-	L1_SEGMENTS,	/* L2 changes a segment, L1 another; "how": L1 reads the first */
+	L1_SEGMENTS,	/* L2 changes a segment, L1 "field"; "how": does L1 look at the segment */
 	L1_SYSENTER,	/* L1 changes what L0 gives vmcs02 only if vmcs12 is dirty */
 	L1_ALTERNATE,	/* two VMCSs in turn */
 	L1_RESTART,	/* VMXOFF, VMXON, VMCSs anew */
@@ -172,6 +172,11 @@ static bool read_only(uint64_t field)
 	return (field & 0xc00) == 0x400;
 }
 
+static bool is_64bit(uint64_t field)
+{
+	return field >> 13 == 1;
+}
+
 static bool access_rights(uint64_t field)
 {
 	return field >= GUEST_ES_AR_BYTES && field <= GUEST_TR_AR_BYTES;
@@ -236,24 +241,37 @@ static uint64_t pattern(uint64_t field, uint64_t salt)
 
 static void write_all(void)
 {
+	uint64_t value;
 	unsigned int f;
 
 	for (f = 0; f < nr_fields; f++) {
 		if (read_only(encodings[f]))
 			continue;
 		before[current][f] = vmreadz(encodings[f]);
-		IS(vmwrite(encodings[f], pattern(encodings[f], request.value)), 0);
-		FIELD_IS(encodings[f], pattern(encodings[f], request.value));
+		value = pattern(encodings[f], request.value);
+		if (is_64bit(encodings[f])) {
+			vmwrite(encodings[f], value ^ 0xabcd00000000);
+			IS(vmwrite(encodings[f] + 1, value >> 32), 0);
+		} else {
+			IS(vmwrite(encodings[f], value), 0);
+		}
+		FIELD_IS(encodings[f], value);
 	}
 }
 
 static void read_all(void)
 {
+	uint64_t value;
 	unsigned int f;
 
-	for (f = 0; f < nr_fields; f++)
-		if (!read_only(encodings[f]))
-			FIELD_IS(encodings[f], pattern(encodings[f], request.value));
+	for (f = 0; f < nr_fields; f++) {
+		if (read_only(encodings[f]))
+			continue;
+		value = pattern(encodings[f], request.value);
+		FIELD_IS(encodings[f], value);
+		if (is_64bit(encodings[f]))
+			FIELD_IS(encodings[f] + 1, value >> 32);
+	}
 }
 
 static void put_back(void)
@@ -348,14 +366,17 @@ static void vmfail(void)
 static void segments(void)
 {
 	static uint64_t word[8] = { 10, 11, 12, 13, 14, 15, 16, 17 };
-	uint64_t i, es = vmreadz(GUEST_ES_SELECTOR), data = vmreadz(GUEST_DS_SELECTOR);
+	uint64_t i, es = vmreadz(GUEST_ES_SELECTOR), data = vmreadz(GUEST_DS_SELECTOR), base = 0;
 
+	vmwrite(GUEST_FS_BASE, (uint64_t)&word[0]);
 	for (i = 0; i < request.count; i++) {
-		vmwrite(GUEST_FS_BASE, (uint64_t)&word[i % 8]);
+		if (request.field == GUEST_FS_BASE)
+			base = i % 8;
+		vmwrite(request.field, (uint64_t)&word[i % 8]);
 		l2.value = i % 3 ? data : 0;
 		IS(enter(L2_SEGMENT), EXIT_REASON_VMCALL);
 		IS(l2.seen, es);
-		IS(l2.fs, word[i % 8]);
+		IS(l2.fs, word[base]);
 		es = l2.value;
 		if (request.how == READ)
 			FIELD_IS(GUEST_ES_SELECTOR, es);
@@ -709,8 +730,11 @@ static void refused_entries(void)
 static void segments_of_l2(void)
 {
 	walk_all();
-	ASK(SEGMENTS, .count = TURNS, .how = READ);
-	ASK(SEGMENTS, .count = MANY, .how = NOT);
+	ASK(SEGMENTS, .count = TURNS, .field = GUEST_FS_BASE, .how = READ);
+	ASK(SEGMENTS, .count = MANY, .field = GUEST_FS_BASE, .how = NOT);
+	/* No shadowed field is a segment's, but one's write marks vmcs12 dirty. */
+	ASK(RESTART);
+	ASK(SEGMENTS, .count = MANY, .field = GUEST_SYSENTER_ESP, .how = NOT);
 }
 
 static void a_write_marks_vmcs12_dirty(void)
@@ -763,7 +787,7 @@ static void state_restored_in_new_vm(void)
 	ASK(PUT_BACK);
 	ASK(ROUNDS, .count = 3);
 	walk_all();
-	ASK(SEGMENTS, .count = TURNS, .how = READ);
+	ASK(SEGMENTS, .count = TURNS, .field = GUEST_FS_BASE, .how = READ);
 }
 
 #define CASE(function) { function, #function }

@@ -183,6 +183,21 @@ def switch_verify(tree):
 def switch_debug(tree):
     """The same under the kernel's own checkers."""
     return in_machine(switch_spec(tree, 'debug', ''))
+def shadow_with(tree, options):
+    return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+                                   kvm_intel_opts=options,
+                                   program=[os.path.join(programs(), 'shadow_test')],
+                                   time_limit=MACHINE_LIMIT))
+
+
+def shadow(tree):
+    """What L1 reads of what it wrote, and which accesses exit; verify off."""
+    return shadow_with(tree, '')
+
+
+def shadow_verify(tree):
+    """The same with verify=1, which has to find and to mend it."""
+    return shadow_with(tree, 'verify=1')
 
 
 def bad_input(tree):
@@ -252,6 +267,8 @@ CHECKS = {
     'switch': switch,
     'switch-verify': switch_verify,
     'switch-debug': switch_debug,
+    'shadow': shadow,
+    'shadow-verify': shadow_verify,
     'badinput': bad_input,
     'mitigations': mitigation_counts,
     'differential': differential,
