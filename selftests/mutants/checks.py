@@ -183,6 +183,8 @@ def switch_verify(tree):
 def switch_debug(tree):
     """The same under the kernel's own checkers."""
     return in_machine(switch_spec(tree, 'debug', ''))
+
+
 def shadow_with(tree, options):
     return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
                                    kvm_intel_opts=options,
