@@ -43,34 +43,30 @@
 #include "differential/run.h"
 #include "differential/generator.h"
 
-#define LIBRARY_PAGES	512	/* for page tables, stacks, IDT */
-
 static bool use_evmcs;
 static bool mark;
 
 static void create_vm(void)
 {
+	uint64_t *table;
 	unsigned int i;
 
-	vm = ____vm_create(VM_MODE_DEFAULT, LIBRARY_PAGES);
-	image_load(vm);
+	vm = image_vm();
 	vm_create_irqchip(vm);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	vm_init_descriptor_tables(vm);
+	image_handlers(vm, on_exception);
 	vcpu_init_descriptor_tables(vcpu);
-	for (i = 0; i < 256; i++)
-		vm_install_exception_handler(vm, i, on_exception);
 
 	pages = mmap(NULL, PAGES * PAGE_BYTES + 0x10000, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	TEST_ASSERT(pages != MAP_FAILED, "mmap: %s", strerror(errno));
-	memset(pages, 0, PAGES * PAGE_BYTES);
+	virt_pg_map(vm, PAGE_GPA(PAGE_NONE), PAGE_GPA(PAGE_NONE));
+	table = page_table(vm, PAGES_GPA);
 	for (i = 0; i < PAGES; i++) {
 		TEST_ASSERT(!slot_set(i, true), "memslot %u: %s", i, strerror(errno));
-		virt_pg_map(vm, PAGE_GPA(i), PAGE_GPA(i));
-		virt_pg_map(vm, PAGE_GPA(i) + MOVED, PAGE_GPA(i) + MOVED);
+		page_map(table, PAGE_GPA(i));
+		page_map(table, PAGE_GPA(i) + MOVED);
 	}
-	virt_pg_map(vm, PAGE_GPA(PAGE_NONE), PAGE_GPA(PAGE_NONE));
 	smram_set();
 	memcpy((uint8_t *)page_memory(PAGES) + 0x8000, "\x0f\xaa", 2);	/* RSM */
 	vcpu_set_msr(vcpu, MSR_IA32_SMBASE, SMRAM_GPA);
@@ -139,8 +135,8 @@ static void check_verify(void)
 	if (!stream)
 		return;
 	while (fgets(line, sizeof(line), stream))
-		if (sscanf(line, "%95s %llu", name, &value) == 2 && value &&
-		    strstr(name, "verify_mismatches"))
+		if (strstr(line, "verify_mismatches") &&
+		    sscanf(line, "%95s %llu", name, &value) == 2 && value)
 			printf("mismatch %s %llu\n", name, value);
 	fclose(stream);
 }
@@ -177,19 +173,27 @@ static void in_child(const struct program *program, const char *title)
 		printf("%s crashed, status %#x\n", title, status);
 }
 
+static void write_word(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "w");
+
+	if (file) {
+		fputs(word, file);
+		fclose(file);
+	}
+}
+
 static void prepare_host(void)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
-	FILE *thp = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "w");
 
-	if (thp) {
-		fputs("never", thp);
-		fclose(thp);
-	}
+	write_word("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+	write_word("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "1000000");
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	sigaction(SIGALRM, &action, NULL);
 	user_cpu(0);
 	kvm_get_supported_cpuid();
+	image_read();
 }
 
 /* Keep only the steps that LIST names: 0,3-5. */
