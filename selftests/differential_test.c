@@ -73,6 +73,7 @@ static void create_vm(void)
 
 	mail = addr_gva2hva(vm, (vm_vaddr_t)&box);
 	mail->mark = mark;
+	mail->verbose = full;
 	if (use_evmcs) {
 		vcpu_set_hv_cpuid(vcpu);
 		vcpu_enable_evmcs(vcpu);

@@ -255,7 +255,7 @@ static void scene_perturb(struct program *p)
 		perturb(p, field);
 	if (one_in(4))
 		perturb(p, some_field());
-	L1(enter, 2, one_in(4) ? 0x10 : 0);
+	L1(enter, 2, one_in(4) ? HOW_LONG : one_in(8) ? HOW_DIGEST : 0);
 	if (one_in(8))
 		L1(digest);
 	L1(setup, below(VMCSS), some_config());
@@ -266,7 +266,7 @@ static void scene_mend(struct program *p)
 	uint32_t field = some_field();
 
 	perturb(p, field);
-	L1(enter, 2, one_in(4) ? 0x10 : 0);
+	L1(enter, 2, one_in(4) ? HOW_LONG : 0);
 	L1(restore, field);
 }
 
@@ -392,7 +392,7 @@ static void scene_inject(struct program *p)
 		L1(vmwrite, 0x401a, below(16));
 	if (one_in(3))
 		L1(vmwrite, 0x6820, one_in(2) ? 0x202 : 0x2);
-	L1(enter, 2, 0x10);
+	L1(enter, 2, HOW_LONG);
 }
 
 static void scene_user(struct program *p)
@@ -507,6 +507,67 @@ static void scene_vectoring(struct program *p)
 	L2(cpuid, 0, 0);
 }
 
+#define CONFIG(bit)	(1ul << CFG_##bit)
+
+/* An interrupt that is posted while L2 runs, by descriptor and notification vector. */
+static void scene_posted(struct program *p)
+{
+	uint64_t config = (some_config() & ~(CONFIG(IO) | CONFIG(IO_BITMAP))) |
+			  CONFIG(MSR_BITMAP) | CONFIG(X2APIC) | CONFIG(INTR_DELIVERY) |
+			  CONFIG(EXT_INTR) | CONFIG(POSTED) | CONFIG(ACK);
+	uint64_t which = below(VMCSS), vapic = PAGE_VIRTUAL_APIC0 + which % 2;
+	uint64_t logged = one_in(2) ? PAGE_POSTED : vapic;
+	bool log = one_in(2);
+
+	L1(setup, which, config);
+	if (log)
+		USER(slot, logged, SLOT_LOG);
+	L2(nothing);
+	if (log)
+		USER(dirty_log, logged);
+	USER(poke, PAGE_POSTED, 8 * (one_in(4) ? below(4) : 1), 1ul << below(64));
+	USER(poke, PAGE_POSTED, 32, !one_in(6));
+	USER(interrupt, one_in(8) ? 0x52 : 0x51, 0);
+	if (log && one_in(2))
+		USER(dirty_log, logged);
+	L2(window);
+	if (log)
+		USER(dirty_log, logged);
+	L2(wrmsr, 0x80b, 0);
+	L1(load, vapic, 0x100 + 0x10 * below(24));
+	L1(load, PAGE_POSTED, 8 * below(5));
+	if (log)
+		USER(slot, logged, SLOT_PLAIN);
+}
+
+/* A field that L1 accesses after every one of many exits. */
+static void scene_hammer(struct program *p)
+{
+	uint64_t field = some_field();
+
+	if (field == VM_EXIT_CONTROLS)
+		field = GUEST_RIP;
+	L1(enter, 8 + below(24), HOW_QUIET | (uint64_t)L2_cpuid << 16,
+	   (field | (one_in(3) && !is_eptp(field) ? 1 << 16 : 0)) << 32);
+	if (one_in(2))
+		perturb(p, field);
+	L1(enter, 2, one_in(2) ? HOW_LONG : HOW_DIGEST);
+	if (one_in(2))
+		L1(restore, field);
+}
+
+static void scene_storm(struct program *p)
+{
+	uint32_t msr = some_msr();
+	uint64_t bit = (msr & 0x1fff) + (msr >> 31 ? 8192 : 0) + (one_in(2) ? 16384 : 0);
+
+	L1(setup, below(VMCSS), some_config() | CONFIG(MSR_BITMAP));
+	USER(storm, 1 + below(STORM_KINDS - 1), below(8), bit);
+	L1(enter, 60, HOW_QUIET | (uint64_t)L2_loop << 16 | 60ul << 32, 0);
+	L2(rdmsr, msr);
+	scene_bitmap(p);
+}
+
 /* What L0 marks dirty while L2 runs, not only when it leaves. */
 static void scene_dirty(struct program *p)
 {
@@ -526,9 +587,12 @@ static void scene_dirty(struct program *p)
 
 static void scene(struct program *p)
 {
-	switch (below(36)) {
+	switch (below(39)) {
 	case 34: scene_vectoring(p); break;
 	case 35: scene_dirty(p); break;
+	case 36: scene_posted(p); break;
+	case 37: scene_hammer(p); break;
+	case 38: scene_storm(p); break;
 	case 0 ... 7: scene_l2(p); break;
 	case 8 ... 9: scene_perturb(p); break;
 	case 10 ... 11: scene_mend(p); break;
@@ -553,7 +617,7 @@ static void scene(struct program *p)
 		USER(lapic);
 	if (one_in(10))
 		L1(enter, 1 + below(4), (uint64_t)(one_in(2) ? L2_cpuid : L2_vmcall) << 16 |
-		   (one_in(4) ? 0x10 : 0));
+		   (one_in(4) ? HOW_LONG : 0));
 }
 
 static void generate(struct program *p, uint64_t seed)
@@ -566,7 +630,7 @@ static void generate(struct program *p, uint64_t seed)
 	L1(setup, 0, some_config());
 	if (one_in(3))
 		L1(setup, 1, some_config());
-	L1(enter, 3, (uint64_t)L2_cpuid << 16 | 0x10);
+	L1(enter, 3, (uint64_t)L2_cpuid << 16 | HOW_LONG);
 	while (p->count < count)
 		scene(p);
 }

@@ -412,6 +412,40 @@ static void note_long(void)
 	note("l1 sysenter eip", l1_msr(MSR_IA32_SYSENTER_EIP));
 }
 
+/*
+ * The fields that may be copied to and from a shadow VMCS.  L1 reads them after
+ * each exit, and after whatever else changes vmcs12: one that is left out of a copy
+ * shows as soon as its value is another.
+ */
+static void note_shadowed(void)
+{
+	static const uint16_t fields[] = {
+		GUEST_INTR_STATUS, GUEST_PML_INDEX, HOST_FS_SELECTOR, HOST_GS_SELECTOR,
+		VM_EXIT_REASON, VM_EXIT_INTR_INFO, VM_EXIT_INSTRUCTION_LEN,
+		IDT_VECTORING_INFO_FIELD, IDT_VECTORING_ERROR_CODE, VM_EXIT_INTR_ERROR_CODE,
+		GUEST_CS_AR_BYTES, GUEST_SS_AR_BYTES, CPU_BASED_VM_EXEC_CONTROL,
+		PIN_BASED_VM_EXEC_CONTROL, EXCEPTION_BITMAP, VM_ENTRY_EXCEPTION_ERROR_CODE,
+		VM_ENTRY_INTR_INFO_FIELD, VM_ENTRY_INSTRUCTION_LEN, TPR_THRESHOLD,
+		GUEST_INTERRUPTIBILITY_INFO, VMX_PREEMPTION_TIMER_VALUE, EXIT_QUALIFICATION,
+		GUEST_LINEAR_ADDRESS, GUEST_RIP, GUEST_RSP, GUEST_CR0, GUEST_CR3, GUEST_CR4,
+		GUEST_RFLAGS, CR0_GUEST_HOST_MASK, CR0_READ_SHADOW, CR4_READ_SHADOW,
+		HOST_FS_BASE, HOST_GS_BASE, GUEST_PHYSICAL_ADDRESS,
+	};
+	uint64_t digest = 0, value, flags;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		value = 0;
+		flags = do_vmread(fields[i], &value);
+		digest = (digest ^ value ^ flags << 56) * 0x100000001b3ul + fields[i];
+		if (box.verbose) {
+			note("shadowed field", fields[i]);
+			note("its value", value);
+		}
+	}
+	note("shadowed", digest);
+}
+
 /* Every field there is, and encodings between them that there are not. */
 static void l1_digest(void)
 {
@@ -475,10 +509,19 @@ static void handle_exit(uint32_t reason)
 	box.l2_died = 0;
 }
 
+/* How to enter L2; the rest of the word is of user space, see l1_step(). */
+enum {
+	HOW_WRONG = 3,		/* 1: VMLAUNCH, 2: VMRESUME, whatever is right */
+	HOW_LONG = 1 << 4,
+	HOW_DIGEST = 1 << 5,
+	HOW_QUIET = 1 << 6,	/* one digest of all exits */
+};
+
 static uint64_t enter_once(uint64_t how)
 {
 	static uint64_t l2_fixup;
-	uint64_t resume = how == 1 ? 0 : how == 2 ? 1 : l1_launched[l1_current];
+	uint64_t wrong = how & HOW_WRONG;
+	uint64_t resume = wrong == 1 ? 0 : wrong == 2 ? 1 : l1_launched[l1_current];
 	uint64_t flags;
 
 	guest_fault = NO_FAULT;
@@ -486,7 +529,7 @@ static uint64_t enter_once(uint64_t how)
 	box.in_l2 = 1;
 	if (box.has_evmcs) {
 		current_evmcs->hv_clean_fields = resume ? how >> 8 & 0xffff : 0;
-		resume = how == 1 ? 0 : resume;
+		resume = wrong == 1 ? 0 : resume;
 	}
 	flags = guest_enter(resume);
 	box.in_l2 = 0;
@@ -500,13 +543,42 @@ static uint64_t enter_once(uint64_t how)
 	return guest_fault ? guest_fault : flags ? flags : 0x1000;
 }
 
+static void note_exit(uint32_t reason, uint64_t how)
+{
+	note("exit", reason);
+	note_short();
+	note_shadowed();
+	if (how & HOW_LONG)
+		note_long();
+	if (how & HOW_DIGEST)
+		l1_digest();
+}
+
+/* A field that L1 reads, and may write, after each exit: field | write << 16. */
+static uint64_t hammer(uint64_t what)
+{
+	uint64_t value = vmread_value(what & 0xffff);
+
+	if (what >> 16 & 1)
+		do_vmwrite(what & 0xffff, value);
+	return value;
+}
+
+static void flip_bit(uint64_t edit)
+{
+	volatile uint8_t *page = (uint8_t *)PAGE_GPA(edit >> 16 & 31);
+
+	page[(edit & 0x7fff) / 8] ^= 1 << (edit & 7);
+}
+
 /*
- * Enter L2 until it pauses, but for "most" exits at the most.  "edit", when not 0:
- * after each exit flip this bit of a page, page << 16 | bit, by a plain store.
+ * Enter L2 until it pauses, but for "most" exits at the most.  "edit": after each
+ * exit flip this bit of a page, page << 16 | bit, by a plain store, when its low
+ * half is not 0; hammer() on its high half.
  */
 static void l1_enter(uint64_t most, uint64_t how, uint64_t edit)
 {
-	uint64_t i, failed;
+	uint64_t i, failed, digest = 0;
 	uint32_t reason;
 
 	for (i = 0; i < most; i++) {
@@ -517,27 +589,25 @@ static void l1_enter(uint64_t most, uint64_t how, uint64_t edit)
 			return;
 		}
 		reason = vmread_value(VM_EXIT_REASON);
-		note("exit", reason);
-		note_short();
-		if (how >> 4 & 1)
-			note_long();
-		if (how >> 5 & 1)
-			l1_digest();
+		if (how & HOW_QUIET)
+			digest = (digest ^ reason) * 0x100000001b3ul;
+		else
+			note_exit(reason, how);
 		if (reason & EXIT_REASON_FAILED_VMENTRY) {
 			l1_launched[l1_current] = 0;
 			note_long();
 			return;
 		}
 		handle_exit(reason);
-		if (edit) {
-			volatile uint8_t *page = (uint8_t *)PAGE_GPA(edit >> 16 & 31);
-
-			page[(edit & 0x7fff) / 8] ^= 1 << (edit & 7);
-		}
+		if (edit & 0xffffffff)
+			flip_bit(edit);
+		if (edit >> 32)
+			digest = (digest ^ hammer(edit >> 32)) * 0x100000001b3ul;
 		if (box.stop)
-			return;
-		how &= ~3ul;
+			break;
+		how &= ~(uint64_t)HOW_WRONG;
 	}
+	note("digest", digest);
 }
 
 /* -------------------------------------------------------- the operations -- */
@@ -673,7 +743,12 @@ static void l1_do(const struct guest_operation *op)
 				ADDRESS_INSTRUCTION("vmptrld (%[m])", b);
 		break;
 	case L1_ept: put(PAGE_EPT1, (a & 511) * 8, (PAGES_GPA | (a & 511) << 12 | 0x37) ^ b); break;
+	case L1_legacy: break;
 	case L1_pause: break;
+	}
+	switch (op->operation) {
+	case L1_setup: case L1_vmwrite: case L1_restore: case L1_vmptrld: case L1_vmwrite_memory:
+		note_shadowed();
 	}
 	note("value", value);
 	note("flags", flags);

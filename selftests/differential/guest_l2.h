@@ -193,6 +193,11 @@ static void l2_do(const struct guest_operation *op)
 			     "lea 128(%%rsp), %%rsp" : : : "memory", "cc");
 		break;
 	case L2_segment: l2_segment(a, b); break;
+	case L2_loop:
+		while (a--)
+			asm volatile("xor %%eax, %%eax; xor %%ecx, %%ecx; cpuid" : : :
+				     "rax", "rbx", "rcx", "rdx", "memory");
+		break;
 	case L2_nothing: break;
 	}
 	note("value", value);

@@ -16,6 +16,17 @@
 #define VECTORS		256
 #define CODE_SELECTOR	0x8		/* of the library */
 
+/* The library's memcpy() and memset() are loops over bytes. */
+static inline void copy_words(void *to, const void *from, size_t words)
+{
+	asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
+static inline void clear_words(void *to, size_t words)
+{
+	asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0ul) : "memory");
+}
+
 static uint8_t *image;		/* the segments, read once */
 static size_t image_used;
 
@@ -73,12 +84,6 @@ static uint64_t *page_table(struct kvm_vm *vm, uint64_t address)
 static void page_map(uint64_t *table, uint64_t address)
 {
 	table[address >> 12 & 511] = address | PTE_PRESENT_MASK | PTE_WRITABLE_MASK;
-}
-
-/* The library's memcpy() is a loop over bytes. */
-static void copy_words(void *to, const void *from, size_t words)
-{
-	asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
 }
 
 static void image_load(struct kvm_vm *vm)

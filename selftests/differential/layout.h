@@ -43,7 +43,7 @@ enum {
 	CFG_BITS,
 };
 
-#define QUEUE		4
+#define QUEUE		32
 #define LOG_ENTRIES	1024
 
 struct guest_operation {
@@ -65,6 +65,7 @@ struct mailbox {
 	uint64_t in_l2;
 	uint64_t l2_died;
 	uint64_t has_evmcs;
+	uint64_t verbose;		/* each value, not a digest of many */
 	uint64_t mark;			/* open or close the counters' window */
 	uint64_t logged;
 	struct log_entry log[LOG_ENTRIES];

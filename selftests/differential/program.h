@@ -19,7 +19,8 @@ enum party { PARTY_L1, PARTY_L2, PARTY_USER, PARTIES };
 	op(store) op(flip) op(load) op(list) op(rdmsr) op(wrmsr)	\
 	op(invept) op(invvpid) op(cr0) op(cr3) op(cr4) op(cpuid)	\
 	op(window) op(hypercall) op(vmread_memory) op(vmwrite_memory)	\
-	op(xsetbv) op(vmfunc) op(operand) op(address) op(ept) op(pause)
+	op(xsetbv) op(vmfunc) op(operand) op(address) op(ept) op(pause)	\
+	op(legacy)
 
 #define L2_OPERATIONS(op)						\
 	op(cpuid) op(vmcall) op(rdmsr) op(wrmsr) op(in) op(out) op(ins) op(outs) \
@@ -28,14 +29,14 @@ enum party { PARTY_L1, PARTY_L2, PARTY_USER, PARTIES };
 	op(load) op(store) op(triple) op(sgdt) op(lidt) op(sldt) op(ltr) \
 	op(vmread) op(vmwrite) op(vmx) op(vmfunc) op(wbinvd) op(invd)	\
 	op(pause) op(mwait) op(rdpmc) op(invpcid) op(window) op(nothing) \
-	op(single_step) op(segment)
+	op(single_step) op(segment) op(loop)
 
 #define USER_OPERATIONS(op)						\
 	op(nested_get) op(nested_same) op(nested_new_vm) op(nested_hostile) \
 	op(slot) op(dirty_log) op(remap) op(discard) op(poke) op(flip)	\
 	op(filter) op(get_msr) op(set_msr) op(flip_msr) op(sregs) op(events) \
 	op(debug) op(smi) op(nmi) op(interrupt) op(immediate) op(cpu)	\
-	op(regs) op(statistics) op(lapic) op(signal) op(capability)
+	op(regs) op(statistics) op(lapic) op(signal) op(capability) op(storm)
 
 #define L1_ENUM(name)	L1_##name,
 #define L2_ENUM(name)	L2_##name,

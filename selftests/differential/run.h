@@ -35,14 +35,13 @@ static void drain_log(void)
 	mail->logged = 0;
 }
 
-static void watchdog(bool on)
+static void watchdog(uint64_t ns)
 {
-	struct itimerval timer = {};
+	struct itimerval timer = {
+		.it_value = { ns / 1000000000, ns % 1000000000 / 1000 },
+		.it_interval = { ns / 1000000000, ns % 1000000000 / 1000 },
+	};
 
-	if (on) {
-		timer.it_value.tv_usec = WATCHDOG_NS / 1000;
-		timer.it_interval.tv_usec = WATCHDOG_NS / 1000;
-	}
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
@@ -88,6 +87,15 @@ static bool interrupted(int error)
 	record("KVM_RUN", error);
 	ended = true;
 	return false;
+}
+
+/* L1's own idea of it is wrong when its host state was. */
+static bool in_guest_mode(void)
+{
+	nested.state.size = sizeof(nested);
+	nested.state.flags = 0;
+	__vcpu_ioctl(vcpu, KVM_GET_NESTED_STATE, &nested.state);
+	return nested.state.flags & KVM_STATE_NESTED_GUEST_MODE;
 }
 
 static void answer_io(struct kvm_run *run)
@@ -157,7 +165,7 @@ static bool take_exit(struct kvm_run *run)
 			waiting = run->io.port == PORT_L1 ? PARTY_L1 : PARTY_L2;
 			return true;
 		}
-		if (run->io.port == PORT_DIED && !mail->in_l2)
+		if (run->io.port == PORT_DIED && !in_guest_mode())
 			ended = true;
 		answer_io(run);
 		return false;
@@ -202,7 +210,9 @@ static void run_guest(void)
 		arm_signal(true);
 	vcpu->run->immediate_exit = immediate_next;
 	barked = 0;
-	watchdog(true);
+	if (storm.next)
+		storm_begin();
+	watchdog(storm.next ? STORM_NS : WATCHDOG_NS);
 	while (!ended) {
 		if (exits++ == MOST_EXITS) {
 			end("too many exits");
@@ -219,7 +229,9 @@ static void run_guest(void)
 		if (error ? !interrupted(error) : take_exit(vcpu->run))
 			break;
 	}
-	watchdog(false);
+	watchdog(0);
+	if (storm.next)
+		storm_end();
 	if (single_steps && !ended) {
 		single_steps = 0;
 		user_debug(0, 0);

@@ -9,7 +9,8 @@
 
 #define FIRST_SLOT	10
 #define SMRAM_SLOT	(FIRST_SLOT + PAGES)
-#define WATCHDOG_NS	100000000
+#define WATCHDOG_NS	100000000ul
+#define STORM_NS	5000000000ul
 
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;
@@ -159,10 +160,10 @@ static void user_remap(unsigned int page)
 	static uint8_t copy[PAGE_BYTES];
 	void *memory = page_memory(page % PAGES);
 
-	memcpy(copy, memory, PAGE_BYTES);
+	copy_words(copy, memory, PAGE_BYTES / 8);
 	TEST_ASSERT(mmap(memory, PAGE_BYTES, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory, "mmap");
-	memcpy(memory, copy, PAGE_BYTES);
+	copy_words(memory, copy, PAGE_BYTES / 8);
 }
 
 static void user_discard(unsigned int page, bool restore)
@@ -170,10 +171,10 @@ static void user_discard(unsigned int page, bool restore)
 	static uint8_t copy[PAGE_BYTES];
 	void *memory = page_memory(page % PAGES);
 
-	memcpy(copy, memory, PAGE_BYTES);
+	copy_words(copy, memory, PAGE_BYTES / 8);
 	madvise(memory, PAGE_BYTES, MADV_DONTNEED);
 	if (restore)
-		memcpy(memory, copy, PAGE_BYTES);
+		copy_words(memory, copy, PAGE_BYTES / 8);
 }
 
 /* ------------------------------------------------------------- the vCPU -- */
@@ -281,7 +282,7 @@ static long nested_read(void)
 {
 	long result;
 
-	memset(&nested, 0, sizeof(nested));
+	clear_words(&nested, sizeof(nested) / 8);
 	nested.state.size = sizeof(nested);
 	result = __vcpu_ioctl(vcpu, KVM_GET_NESTED_STATE, &nested.state);
 	if (result)
@@ -490,6 +491,8 @@ static void user_capability(unsigned int which)
 	record_result("result", __vm_enable_cap(vm, capabilities[which][0], capabilities[which][1]));
 }
 
+#include "differential/storm.h"
+
 /* ------------------------------------------------------------- statistics -- */
 
 /* These depend on time, or on how L0 gets its work done: the exceptions. */
@@ -529,8 +532,11 @@ static void statistics_of(int fd)
 	}
 }
 
+/* Not after a storm: how often a page is faulted in depends on time then. */
 static void user_statistics(void)
 {
+	if (storm.ran)
+		return;
 	statistics_of(__vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL));
 }
 
@@ -588,6 +594,12 @@ static void user_step(const struct step *step)
 	case USER_statistics: user_statistics(); break;
 	case USER_lapic: user_lapic(); break;
 	case USER_capability: user_capability(a); break;
+	case USER_storm:
+		storm.next = true;
+		storm.kinds = a;
+		storm.page = b;
+		storm.bit = c;
+		break;
 	}
 }
 
