@@ -446,6 +446,15 @@ static void scene_l1(struct program *p)
 	}
 }
 
+/* L1 with 32-bit or PAE paging; an MSR that L2 has without a fault. */
+static void scene_legacy(struct program *p)
+{
+	static const uint32_t msrs[] = { 0xc0000100, 0xc0000101, 0x174, 0x277, 0x1d9, 0x48 };
+
+	L1(legacy, below(2), some_config() & ~(1ul << CFG_EXCEPTIONS), PICK(msrs));
+	L1(enter, 2, HOW_LONG);
+}
+
 static void scene_vmcs_access(struct program *p)
 {
 	switch (below(5)) {
@@ -587,12 +596,13 @@ static void scene_dirty(struct program *p)
 
 static void scene(struct program *p)
 {
-	switch (below(39)) {
+	switch (below(40)) {
 	case 34: scene_vectoring(p); break;
 	case 35: scene_dirty(p); break;
 	case 36: scene_posted(p); break;
 	case 37: scene_hammer(p); break;
 	case 38: scene_storm(p); break;
+	case 39: scene_legacy(p); break;
 	case 0 ... 7: scene_l2(p); break;
 	case 8 ... 9: scene_perturb(p); break;
 	case 10 ... 11: scene_mend(p); break;

@@ -638,6 +638,8 @@ static uint64_t l1_vmxon(uint64_t address)
 	return ADDRESS_INSTRUCTION("vmxon (%[m])", address);
 }
 
+#include "differential/guest_legacy.h"
+
 static void l1_toggle_cr(unsigned int cr, uint64_t bits, uint64_t back)
 {
 	uint64_t value = 0;
@@ -743,7 +745,7 @@ static void l1_do(const struct guest_operation *op)
 				ADDRESS_INSTRUCTION("vmptrld (%[m])", b);
 		break;
 	case L1_ept: put(PAGE_EPT1, (a & 511) * 8, (PAGES_GPA | (a & 511) << 12 | 0x37) ^ b); break;
-	case L1_legacy: break;
+	case L1_legacy: l1_legacy(a, b, c); break;
 	case L1_pause: break;
 	}
 	switch (op->operation) {
