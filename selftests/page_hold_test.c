@@ -44,6 +44,7 @@
 #define KILLED		20
 #define GONE_VMS	9
 #define KSM_ROUNDS	200	/* of 10 ms, until pages must have been merged */
+#define FILLER		(16ul << 20)
 #define NV		0xf2	/* posted-interrupt notification vector of L2 */
 #define POSTED_VECTOR	0x41
 #define L2_STACK	512
@@ -1305,12 +1306,52 @@ static uint64_t physical_address(int number)
 	return entry >> 63 ? (entry & ((1ul << 55) - 1)) * PAGE : 0;
 }
 
+static bool set_block(unsigned long block, const char *state)
+{
+	char path[128];
+	int fd;
+	bool done;
+
+	snprintf(path, sizeof(path), BLOCKS "memory%lu/state", block);
+	fd = open(path, O_WRONLY);
+	done = fd >= 0 && write(fd, state, strlen(state)) > 0;
+	close(fd);
+	return done;
+}
+
+/*
+ * Put a page, with its content, into a block of memory that may go: one that holds
+ * pages of the kernel may not.  More and more memory is taken, so that the page's new
+ * place is another.  Returns the block, which is offline then, or 0.
+ */
+static unsigned long unplug_under(int number, unsigned long block_size, uint8_t **filler)
+{
+	unsigned long block;
+	uint8_t *new;
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		ASK(.operation = L1_ENTER, .count = 2);
+		block = physical_address(number) / block_size;
+		if (set_block(block, "offline"))
+			return block;
+		while (*filler)
+			filler++;
+		*filler = map_anonymous(NULL, FILLER);
+		new = map_anonymous(NULL, PAGE);
+		memcpy(new, page(number), PAGE);
+		TEST_ASSERT(mremap(new, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, page(number)) ==
+			    page(number), "mremap: %s", strerror(errno));
+	}
+	return 0;
+}
+
 /* The memory under each held page is taken away from the kernel. */
 static void memory_unplugged(void)
 {
-	unsigned long block_size = 0, before, block;
+	unsigned long block_size = 0, block;
 	FILE *stream = fopen(BLOCKS "block_size_bytes", "r");
-	char path[128];
+	uint8_t *filler[4 * TRIES + 1] = {};
 	unsigned int i;
 
 	if (!stream || fscanf(stream, "%lx", &block_size) != 1) {
@@ -1318,18 +1359,17 @@ static void memory_unplugged(void)
 		return;
 	}
 	fclose(stream);
-	for (i = 0; i < 4 && !skip_reason; i++) {
-		ASK(.operation = L1_ENTER, .count = 2);
-		before = physical_address(all_pages[i]);
-		block = before / block_size;
-		snprintf(path, sizeof(path), BLOCKS "memory%lu/state", block);
-		write_file(path, "offline");
-		if (skip_reason)
-			return;
+	for (i = 0; i < 4; i++) {
+		block = unplug_under(all_pages[i], block_size, filler);
+		EXPECT(block, "page %u is in no block that may go", i);
+		if (!block)
+			break;
 		EXPECT(physical_address(all_pages[i]) / block_size != block, "page %u", i);
 		expect_pages_in_use();
-		write_file(path, "online_movable");
+		EXPECT(set_block(block, "online_movable"), "block %lu", block);
 	}
+	for (i = 0; filler[i]; i++)
+		munmap(filler[i], FILLER);
 }
 
 static void cleared_and_restarted(void)
