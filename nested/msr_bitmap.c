@@ -65,27 +65,36 @@ static void write_page(u64 *page, const u64 *merged)
 			page[msr_bitmap_word[i]] = merged[i];
 }
 
-/* verify=1: all of the page, from the same words of L1's, MSR by MSR. */
-static void verify(struct kvm_vcpu *vcpu, const struct msr_bitmap_inputs *in,
+/*
+ * verify=1 looks at a copy of L1's words, made before anything else, so that what is
+ * verified is what was compared and merged, whatever another CPU of L1 stores.
+ */
+static u64 *copy_l1(const u64 *l1)
+{
+	u64 *copy = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	int i;
+
+	for (i = 0; copy && i < MSR_BITMAP_WORDS; i++)
+		copy[msr_bitmap_word[i]] = READ_ONCE(l1[msr_bitmap_word[i]]);
+	return copy;
+}
+
+/* All of the page, MSR by MSR, from what the inputs are now. */
+static void verify(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1,
 		   const u64 *l01, u64 *page)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
-	u64 *l1 = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	u64 *expected = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	int i;
 
-	if (l1 && expected) {
-		for (i = 0; i < MSR_BITMAP_WORDS; i++)
-			l1[msr_bitmap_word[i]] = in->l1[i];
-		msr_bitmap_reference(l1, l01, in->controls, expected);
-		counters->msr_bitmap_verify_checks++;
-		if (memcmp(page, expected, PAGE_SIZE)) {
-			counters->msr_bitmap_verify_mismatches++;
-			memcpy(page, expected, PAGE_SIZE);
-			WARN_ONCE(1, "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge\n");
-		}
+	if (!expected)
+		return;
+	msr_bitmap_reference(l1, l01, controls_of(vmcs12), expected);
+	counters->msr_bitmap_verify_checks++;
+	if (memcmp(page, expected, PAGE_SIZE)) {
+		counters->msr_bitmap_verify_mismatches++;
+		memcpy(page, expected, PAGE_SIZE);
+		WARN_ONCE(1, "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge\n");
 	}
-	free_page((unsigned long)l1);
 	free_page((unsigned long)expected);
 }
 
@@ -106,11 +115,14 @@ bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *
 	struct nested_context *context;
 	struct msr_bitmap_memo *memo;
 	struct msr_bitmap_inputs in;
+	u64 *copy;
 
 	context = msr_bitmap_cache ? nested_context_get(vcpu) : NULL;
 	if (!context)
 		return false;
 
+	copy = fast_verify ? copy_l1(l1) : NULL;
+	l1 = copy ?: l1;
 	memo = &context->msr_bitmap;
 	if (memo->valid && memo->inputs.controls == controls_of(vmcs12) &&
 	    msr_bitmap_words_unchanged(&memo->inputs, l1, l01)) {
@@ -124,7 +136,8 @@ bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *
 	}
 	write_page(page, memo->merged);
 
-	if (fast_verify)
-		verify(vcpu, &memo->inputs, l01, page);
+	if (copy)
+		verify(vcpu, vmcs12, copy, l01, page);
+	free_page((unsigned long)copy);
 	return true;
 }

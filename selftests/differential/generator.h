@@ -549,6 +549,26 @@ static void scene_posted(struct program *p)
 		USER(slot, logged, SLOT_PLAIN);
 }
 
+/* APIC virtualization goes on and off between two entries of the same vmcs12. */
+static void scene_apic_controls(struct program *p)
+{
+	static const uint32_t bits[] = { 0x10, 0x100, 0x200, 0x110, 0x310, 0x300 };
+	static const uint32_t msrs[] = { 0x808, 0x80b, 0x83f, 0x802, 0x80a, 0x830, 0x820 };
+	uint32_t msr = PICK(msrs);
+	unsigned int i;
+
+	L1(setup, below(VMCSS), (some_config() & ~(CONFIG(ALL_MSRS) | CONFIG(APIC_ACCESS))) |
+	   CONFIG(MSR_BITMAP) | CONFIG(TPR_SHADOW) | CONFIG(EXT_INTR) | CONFIG(X2APIC));
+	for (i = 0; i < 3; i++) {
+		if (one_in(2))
+			L2(rdmsr, msr);
+		else
+			L2(wrmsr, msr, msr_value(msr));
+		L1(vmwrite, SECONDARY_VM_EXEC_CONTROL, PICK(bits), 1);
+	}
+	L2(rdmsr, msr);
+}
+
 /* A field that L1 accesses after every one of many exits. */
 static void scene_hammer(struct program *p)
 {
@@ -596,13 +616,14 @@ static void scene_dirty(struct program *p)
 
 static void scene(struct program *p)
 {
-	switch (below(40)) {
+	switch (below(41)) {
 	case 34: scene_vectoring(p); break;
 	case 35: scene_dirty(p); break;
 	case 36: scene_posted(p); break;
 	case 37: scene_hammer(p); break;
 	case 38: scene_storm(p); break;
 	case 39: scene_legacy(p); break;
+	case 40: scene_apic_controls(p); break;
 	case 0 ... 7: scene_l2(p); break;
 	case 8 ... 9: scene_perturb(p); break;
 	case 10 ... 11: scene_mend(p); break;
