@@ -669,6 +669,37 @@ static void l1_stores_to_its_bitmap(void)
 	}
 }
 
+/* User space denies an MSR, and allows it again; L1 has nothing to do with it. */
+static void user_space_filters_an_msr(void)
+{
+	struct kvm_msr_filter filter = {
+		.ranges[0] = { .flags = KVM_MSR_FILTER_READ, .base = MSR_FS_BASE, .nmsrs = 1 },
+	};
+	static uint8_t denied;
+	int i;
+
+	filter.ranges[0].bitmap = &denied;
+	vm_enable_cap(vm, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER);
+	for (i = 0; i < 3; i++) {
+		expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
+		filter.ranges[0].nmsrs = 1;
+		vm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
+		request = (struct request){ .operation = L1_ENTER, .count = 1, .reads = 1,
+					    .l2_operation = L2_RDMSR, .msr = MSR_FS_BASE };
+		sync_global_to_guest(vm, request);
+		vcpu_run(vcpu);
+		EXPECT(vcpu->run->exit_reason == KVM_EXIT_X86_RDMSR, "not filtered: exit %d",
+		       vcpu->run->exit_reason);
+		if (vcpu->run->exit_reason == KVM_EXIT_X86_RDMSR) {
+			vcpu->run->msr.data = 0x77;
+			EXPECT(run() == 1 && answer.value == 0x77, "read %#lx", answer.value);
+		}
+		filter.ranges[0].nmsrs = 0;
+		vm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
+	}
+	expect_pages_in_use();
+}
+
 static void set_x2apic(bool x2apic)
 {
 	ASK(.operation = L1_MODE, .value = x2apic);
@@ -1568,6 +1599,7 @@ static const struct {
 	CASE(steady_state),
 	CASE(l1_stores_to_its_bitmap),
 	CASE(l1_stores_under_x2apic),
+	CASE(user_space_filters_an_msr),
 	CASE(eight_vmcss),
 	CASE(twelve_vmcss),
 	CASE(fields_name_other_pages),

@@ -33,6 +33,13 @@ MAKE_LIMIT = 600        # seconds
 MACHINE_LIMIT = 300
 DIFFERENTIAL_SEEDS = '0-49'
 DIFFERENTIAL_LIMIT = 900
+# Cases of page_hold_test that mutants of held pages and of the MSR bitmap need.
+PAGES_CASES = (
+    'steady_state', 'l1_stores_to_its_bitmap', 'l1_stores_under_x2apic',
+    'user_space_filters_an_msr', 'eight_vmcss', 'fields_name_other_pages',
+    'slot_over_other_memory', 'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs',
+    'dirty_log_read_while_l2_runs', 'mapping_replaced', 'mapping_replaced_while_l2_runs',
+    'cleared_and_restarted', 'destroyed_in_l2')
 
 
 @dataclasses.dataclass
@@ -209,6 +216,16 @@ def bad_input(tree):
                                    cpus=2, time_limit=MACHINE_LIMIT))
 
 
+def pages(tree):
+    """What L1 and L2 see of the pages that vmcs12 names; verify off, two NUMA nodes."""
+    return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+                                   program=[os.path.join(programs(), 'page_hold_test'),
+                                            *PAGES_CASES],
+                                   append=machine.Spec.append + ' numa=fake=2',
+                                   cpus=2, time_limit=MACHINE_LIMIT),
+                      'fields_name_other_pages')
+
+
 def hooks(tree):
     """The build refuses a hook in the wrong place."""
     try:
@@ -272,6 +289,7 @@ CHECKS = {
     'shadow': shadow,
     'shadow-verify': shadow_verify,
     'badinput': bad_input,
+    'pages': pages,
     'mitigations': mitigation_counts,
     'differential': differential,
 }
