@@ -5,6 +5,8 @@
 #   KDIR=  kernel build folder (default: the running kernel's, else the newest
 #          headers installed)
 #   KSRC=  kernel source tree (default: Debian's package linux-source-X.Y)
+#   SERIES= another folder of patches/ than the kernel's, as in SERIES=regressions:
+#          stock with these patches, and without ours
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
 
 SHELL := /bin/bash
@@ -14,11 +16,12 @@ running := /lib/modules/$(shell uname -r)/build
 KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
 	$(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V)))
 KSRC ?=
+SERIES ?=
 
 release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
-out := build/$(release)
-module := $(out)/kvm-intel-fast.ko
+out := build/$(release)$(if $(SERIES),-$(SERIES))
+module := $(out)/kvm-intel-$(if $(SERIES),2017,fast).ko
 sources := $(wildcard vmx/*.[ch] nested/*.[ch])
 tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
 
@@ -41,11 +44,11 @@ $(out)/.inputs: FORCE
 $(out)/.prepared: $(out)/.inputs scripts/prepare scripts/check-hooks \
 		$(wildcard patches/*/*) $(tarballs) \
 		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
-	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm'
+	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm' '$(SERIES)'
 	@touch $@
 
 $(module): $(out)/.prepared Kbuild scripts/build $(sources) $(wildcard $(KDIR)/Module.symvers)
-	@scripts/build '$(KDIR)' '$(out)'
+	@scripts/build '$(KDIR)' '$(module)'
 
 .PHONY: load unload
 load: all

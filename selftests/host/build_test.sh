@@ -159,6 +159,28 @@ source_tree_as_ksrc() {
 	make KDIR="$kdir" KSRC="$work/source" && [ -f "$module" ]
 }
 
+# Someone who bisects plants one of them in a kernel tree.
+each_regression_applies_alone() {
+	local patch count=0
+	for patch in patches/regressions/*.patch; do
+		rm -rf "$work/spoilt"
+		cp -r "$work/source" "$work/spoilt"
+		patch --directory="$work/spoilt/arch/x86" --strip=1 --fuzz=0 --force < "$patch" || return 1
+		grep -qx "$(basename "$patch")" patches/regressions/series || return 1
+		count=$((count + 1))
+	done
+	[ "$count" -ge 5 ] && [ "$count" = "$(grep -c '^[0-9]' patches/regressions/series)" ]
+}
+
+# Stock with these patches: none of our parameters, but all of stock's.
+regressions_build_without_our_files() {
+	local built=build/$release-regressions/kvm-intel-2017.ko
+	rm -rf build
+	make KDIR="$kdir" SERIES=regressions && [ "$(modinfo -F name "$built")" = kvm_intel ] &&
+		modinfo -F parm "$built" | grep -q '^preemption_timer:' &&
+		! modinfo -F parm "$built" | grep '^verify:'
+}
+
 clean_leaves_the_clone() {
 	make clean && ! git status --porcelain --ignored | grep -v '^A '
 }
@@ -181,5 +203,8 @@ check "a patch that does not apply" patch_that_does_not_apply
 check "a hook in the wrong function" hook_in_the_wrong_function
 check "a hook called once too often" hook_twice
 check "our source does not compile" own_source_does_not_compile
+check "each regression applies alone" each_regression_applies_alone
+check "SERIES=regressions builds stock with these patches" regressions_build_without_our_files
+check "an unknown SERIES" refused "there is no patches/nothing/series" KDIR="$kdir" SERIES=nothing
 check "make clean leaves the clone as it was" clean_leaves_the_clone
 finish
