@@ -26,7 +26,7 @@ FIRMWARE_DIRECTORY = '/usr/share/qemu'
 FIRMWARE = ('qboot.rom', 'pvh.bin')
 TIME_LIMIT = 600
 TIMED_OUT = 124                         # of linux-l1/start
-GUEST_OPTIONS = ('l1_kernel', 'l1_append', 'l1_memory', 'l1_seconds')
+GUEST_OPTIONS = ('l1_kernel', 'l1_append', 'l1_cpus', 'l1_memory', 'l1_seconds')
 
 
 @dataclasses.dataclass
@@ -35,6 +35,7 @@ class Guest:
     program: list = dataclasses.field(default_factory=lambda: ['true'])
     l1_kernel: str = 'debian'
     l1_append: str = 'mitigations=off'
+    l1_cpus: int = 1
     l1_memory: int = 320                # MiB
     l1_seconds: int = 600               # of the emulated machine
 
@@ -45,6 +46,8 @@ def add_guest_options(parser):
     add('--l1-kernel', default=default.l1_kernel, metavar='debian|debian=...|DIR')
     add('--l1-append', default=default.l1_append, metavar='PARAMETERS',
         help="L1's kernel parameters (default: %(default)s)")
+    add('--l1-cpus', type=int, default=default.l1_cpus, metavar='N',
+        help='not more than L0 has')
     add('--l1-memory', type=int, default=default.l1_memory, metavar='MIB')
     add('--l1-seconds', type=int, default=default.l1_seconds, metavar='SECONDS',
         help="time-out of L1 in the emulated machine's time (default: %(default)s)")
@@ -101,7 +104,7 @@ def contents_of(guest):
         'vmlinux': os.path.join(kernel, 'vmlinux'),
         'initrd': machine.root_file_system(machine.Spec(program=guest.program), kernel),
         'parameters': parameters(guest).encode(),
-        'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
+        'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
     contents.update((name, firmware(name)) for name in FIRMWARE)
     return contents
 
@@ -171,7 +174,8 @@ def run(spec, guest, directory):
     result.update({
         'qemu_exit': result['program_exit'], 'program_exit': machine.number(meta, 'exit'),
         'program': guest.program, 'l1_kernel': guest.l1_kernel,
-        'l1_cmdline': parameters(guest), 'l1_memory_mib': guest.l1_memory,
+        'l1_cmdline': parameters(guest), 'l1_cpus': guest.l1_cpus,
+        'l1_memory_mib': guest.l1_memory,
         'l1_ticks': {when: machine.number(meta, when + '_ticks')
                      for when in ('init', 'start', 'stop', 'end')}})
     machine.save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())

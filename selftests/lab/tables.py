@@ -6,7 +6,10 @@ on x86/Intel" (KVM Forum 2017).  Its published figures stand in columns of their
 own: cycles of another machine, not to be compared in number with instructions.
 """
 
-import collections
+import rows as measured
+
+ROWS = {name: row.title for name, row in measured.ROWS.items()}
+VARIANTS = measured.VARIANTS
 
 TALK_CYCLES = {'l1': 768, 'l2': 18830, 'vmware_l1': 590, 'vmware_l2': 6446}
 TALK_EXITS = {  # relative to L2 CPUID exits: KVM, VMware Workstation
@@ -18,6 +21,10 @@ TALK_CULPRITS = {
     ('VMREAD', '0x4000'): '0.3%', ('VMREAD', '0x4818'): '0.0%',
     ('VMWRITE', '0x482e'): '99.0%', ('VMWRITE', '0x4000'): '0.7%',
     ('VMWRITE', '0x810'): '0.3%', ('RDMSR', '0x1d9'): '100%',
+}
+TALK_PROFILE = {  # L2 CPUID: share of L0's samples
+    'nested_vmx_disable_intercept_for_x2apic_msr': '26%', 'nested_vmx_run': '11%',
+    'vmx_vcpu_run': '11%', 'kvm_arch_vcpu_ioctl_run': '4%', 'copy_shadow_to_vmcs12': '3%',
 }
 NAMES = {
     'VMREAD': {'0x812': 'PML index', '0x810': 'Guest interrupt status',
@@ -31,12 +38,6 @@ NAMES = {
 NAMES['VMWRITE'], NAMES['WRMSR'] = NAMES['VMREAD'], NAMES['RDMSR']
 CULPRITS = (('VMREAD', 'exit_vmread_fields'), ('VMWRITE', 'exit_vmwrite_fields'),
             ('RDMSR', 'exit_rdmsr'), ('WRMSR', 'exit_wrmsr'))
-ROWS = {
-    'l1_cpuid': 'L1 CPUID',
-    'cpuid': 'L2 CPUID',
-    'cpuid_rewrite_host': 'L2 CPUID, HOST_RSP and HOST_RIP rewritten',
-    'cpuid_no_ept': 'the same, and without EPT',
-}
 L1_NAMES = {'selftest': 'tiny L1', 'linux': 'Linux as L1'}
 WORK = ('l0_instructions', 'guest_instructions', 'vmread', 'vmwrite', 'vmwrite_control',
         'vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'l1d_flush', 'ibpb', 'page_maps')
@@ -93,57 +94,113 @@ class Runs:
 
 def performance(runs):
     """The talk's first table: what a CPUID costs, and how often an L1 CPUID."""
-    rows = [['talk of 2017: KVM, L1', 'cycles', number(TALK_CYCLES['l1']), '', '', '---'],
-            ['talk of 2017: KVM, L2', 'cycles', number(TALK_CYCLES['l2']), '', '', '25X'],
-            ['talk of 2017: VMware, L2', 'cycles', number(TALK_CYCLES['vmware_l2']), '', '', '11X']]
+    rows = [['talk of 2017: KVM, L1', 'cycles', '', number(TALK_CYCLES['l1']), '', '', '---'],
+            ['talk of 2017: KVM, L2', 'cycles', '', number(TALK_CYCLES['l2']), '', '', '25X'],
+            ['talk of 2017: VMware, L2', 'cycles', '', number(TALK_CYCLES['vmware_l2']), '', '',
+             '11X']]
     for l1, mitigations, row, stock, fast in runs.pairs():
-        base = [runs.get('selftest', 'l1_cpuid', mitigations, v) for v in ('stock', 'fast')]
+        if 'cpuid' not in row or row == measured.TWO_VCPUS:     # whose ticks pass at the same time
+            continue
+        base = [runs.get('selftest', 'l1_cpuid', mitigations, v) for v in VARIANTS]
         ratio = '---' if row == 'l1_cpuid' else ' / '.join(
             '%.1fX' % (run['ticks'] / b['ticks']) for run, b in zip((stock, fast), base) if b)
-        title = ROWS[row] if row == 'l1_cpuid' else '%s, %s' % (ROWS[row], L1_NAMES[l1])
+        title = ROWS[row] if row == 'l1_cpuid' else 'L2 %s, %s' % (ROWS[row], L1_NAMES[l1])
+        profile = runs.get(l1, row, mitigations, '2017')
         rows.append(['%s, mitigations=%s' % (title, mitigations), 'instructions',
+                     number(profile['ticks']) if profile else '',
                      number(stock['ticks']), number(fast['ticks']),
                      percent(fast['ticks'], stock['ticks']), ratio])
     return 'CPUID: host and guest together, per iteration\n\n' + table(
-        ['configuration', 'unit', 'stock', 'fast', 'change', 'relative to L1'], rows)
+        ['configuration', 'unit', '2017 profile', 'stock', 'fast', 'change', 'relative to L1'], rows)
 
 
-def ancillary(runs, l1, mitigations):
-    """The second table: what L1 exits for, per L2 CPUID exit."""
-    stock, fast = (runs.get(l1, 'cpuid', mitigations, v) for v in ('stock', 'fast'))
-    if not stock or not fast:
+def every_row(runs, l1, mitigations):
+    """One line per kind of L2 exit: the work of L0, and how often L1 exits to it."""
+    rows = []
+    for kind, mode, row, stock, fast in runs.pairs():
+        if (kind, mode) == (l1, mitigations) and row != 'l1_cpuid':
+            rows.append([ROWS[row], number(stock['l0_instructions']),
+                         number(fast['l0_instructions']),
+                         percent(fast['l0_instructions'], stock['l0_instructions']),
+                         *(number(sum(run['exits_l1'].values())) for run in (stock, fast)),
+                         *(number(run['vmread'] + run['vmwrite']) for run in (stock, fast))])
+    return rows and 'Every row: per L2 exit of that kind, %s, mitigations=%s\n\n' % (
+        L1_NAMES[l1], mitigations) + table(
+            ['L2 exit', 'L0 instructions: stock', 'fast', 'change', 'exits of L1: stock', 'fast',
+             'VMREAD and VMWRITE by L0: stock', 'fast'], rows)
+
+
+def accesses(run):
+    """(VMREADs and VMWRITEs of L1, those that exit), per L2 exit."""
+    exits = run['exits_l1'].get('VMREAD', 0) + run['exits_l1'].get('VMWRITE', 0)
+    return run['guest_vmread'] + run['guest_vmwrite'] + exits, exits
+
+
+def zoo(runs):
+    """How many accesses of differently written L1s exit."""
+    rows = [[ROWS[row], number(accesses(stock)[0]), number(accesses(stock)[1]),
+             number(accesses(fast)[1])]
+            for _, mitigations, row, stock, fast in runs.pairs()
+            if row.startswith('zoo_') and mitigations == 'off']
+    return rows and 'VMREADs and VMWRITEs of tiny L1s per L2 CPUID\n\n' + table(
+        ['L1', 'executed', 'exits: stock', 'fast'], rows)
+
+
+def by_round_trip(runs, l1, row, mitigations):
+    """{variant: figures}, and a function that relates one to the L2 exits that L1 handled."""
+    found = {v: runs.get(l1, row, mitigations, v) for v in ('2017', *VARIANTS)}
+
+    def relate(run, key, name):
+        if not run or not run['exits_l1'].get('VMRESUME'):
+            return None
+        return run[key].get(name, 0) / run['exits_l1']['VMRESUME']
+
+    return found, relate
+
+
+def ancillary(runs, l1, row, mitigations):
+    """The second table: what L1 exits for, per L2 exit that it handles."""
+    found, relate = by_round_trip(runs, l1, row, mitigations)
+    if not found['stock'] or not found['fast']:
         return ''
     reasons = list(TALK_EXITS)
-    reasons += sorted((set(stock['exits_l1']) | set(fast['exits_l1'])) - set(reasons))
+    reasons += sorted({reason for run in found.values() if run for reason in run['exits_l1']} -
+                      set(reasons))
     rows = [[reason, *TALK_EXITS.get(reason, ('-', '-')),
-             number(stock['exits_l1'].get(reason, 0)), number(fast['exits_l1'].get(reason, 0))]
+             *(number(relate(run, 'exits_l1', reason)) for run in found.values())]
             for reason in reasons]
-    return 'Ancillary VM exits of L1 per L2 CPUID, %s, mitigations=%s\n\n' % (
-        L1_NAMES[l1], mitigations) + table(
-            ['exit reason', 'talk: KVM', 'talk: VMware', 'stock', 'fast'], rows)
+    return 'Ancillary VM exits of L1 per L2 exit that it handles, %s, %s, mitigations=%s\n\n' % (
+        ROWS[row], L1_NAMES[l1], mitigations) + table(
+            ['exit reason', 'talk: KVM', 'talk: VMware', '2017 profile', 'stock', 'fast'], rows)
 
 
-def culprits(runs, l1, mitigations):
+def share(run, key, field):
+    total = sum(run[key].values()) if run else 0
+    return '%.1f%%' % (100 * run[key].get(field, 0) / total) if total else ''
+
+
+def culprits(runs, l1, row, mitigations):
     """The third table: which VMCS field or MSR."""
-    stock, fast = (runs.get(l1, 'cpuid', mitigations, v) for v in ('stock', 'fast'))
-    if not stock or not fast:
+    found, relate = by_round_trip(runs, l1, row, mitigations)
+    if not found['stock'] or not found['fast']:
         return ''
     rows = []
     for reason, key in CULPRITS:
-        fields = set(stock[key]) | set(fast[key])
+        fields = {field for run in found.values() if run for field in run[key]}
         fields |= {field for r, field in TALK_CULPRITS if r == reason}
-        for field in sorted(fields, key=lambda f, k=key: (-stock[k].get(f, 0), f)):
+        most = found['2017'] or found['stock']
+        for field in sorted(fields, key=lambda f, k=key: (-most[k].get(f, 0), f)):
             rows.append(['%s %s' % (reason, NAMES[reason].get(field, field)),
-                         TALK_CULPRITS.get((reason, field), '-'),
-                         number(stock[key].get(field, 0)), number(fast[key].get(field, 0))])
-    return 'Culprits: exits per L2 CPUID by field and MSR, %s, mitigations=%s\n\n' % (
-        L1_NAMES[l1], mitigations) + table(
-            ['exit', 'talk: share', 'stock', 'fast'], rows)
+                         TALK_CULPRITS.get((reason, field), '-'), share(found['2017'], key, field),
+                         *(number(relate(run, key, field)) for run in found.values())])
+    return 'Culprits: exits by field and MSR per L2 exit that L1 handles, %s, %s, ' \
+        'mitigations=%s\n\n' % (ROWS[row], L1_NAMES[l1], mitigations) + table(
+            ['exit', 'talk: share', '2017 profile: share', '2017 profile', 'stock', 'fast'], rows)
 
 
 def work(runs, l1, mitigations):
     """What L0 did per L2 CPUID; never to be added up, see Documentation/measuring.md."""
-    stock, fast = (runs.get(l1, 'cpuid', mitigations, v) for v in ('stock', 'fast'))
+    stock, fast = (runs.get(l1, 'cpuid', mitigations, v) for v in VARIANTS)
     if not stock or not fast:
         return ''
     rows = [[name, number(stock[name]), number(fast[name]), percent(fast[name], stock[name])]
@@ -157,18 +214,21 @@ def work(runs, l1, mitigations):
         L1_NAMES[l1], mitigations) + table(['', 'stock', 'fast', 'change'], rows)
 
 
-def symbols(runs, l1, mitigations, most=20):
+def symbols(runs, l1, row, mitigations, most=20):
     """The profile slides: where L0's instructions go."""
-    stock, fast = (runs.get(l1, 'cpuid', mitigations, v) for v in ('stock', 'fast'))
-    if not stock or not fast:
+    found = {v: runs.get(l1, row, mitigations, v) for v in ('2017', *VARIANTS)}
+    found = {v: run for v, run in found.items() if run}
+    if not {'stock', 'fast'} <= set(found):
         return ''
-    before, after = (collections.OrderedDict(run['symbols']) for run in (stock, fast))
-    rows = [[name, number(count), number(after.get(name, 0)),
-             '%.1f%%' % (100 * count / stock['l0_instructions'])]
-            for name, count in list(before.items())[:most]]
-    return 'Top functions of L0 per L2 CPUID, %s, mitigations=%s\n\n' % (
-        L1_NAMES[l1], mitigations) + table(
-            ['function', 'stock', 'fast', 'share of stock'], rows)
+    first = next(iter(found.values()))
+    counts = [dict(map(tuple, run['symbols'])) for run in found.values()]
+    rows = [[name, *(number(count.get(name, 0)) for count in counts),
+             '%.1f%%' % (100 * counts[0][name] / first['l0_instructions']),
+             TALK_PROFILE.get(name, '') if '2017' in found else '']
+            for name in list(counts[0])[:most]]
+    return 'Top functions of L0 per L2 %s, %s, mitigations=%s\n\n' % (
+        ROWS[row], L1_NAMES[l1], mitigations) + table(
+            ['function', *found, 'share of ' + next(iter(found)), 'talk: share'], rows)
 
 
 def report(all_runs):
@@ -179,14 +239,14 @@ def report(all_runs):
         if run['row'] == 'cpuid' and (run['l1'], run['mitigations']) not in kinds:
             kinds.append((run['l1'], run['mitigations']))
     parts = [performance(runs)]
+    parts += [every_row(runs, l1, mitigations) for l1, mitigations in kinds]
+    parts += [zoo(runs)]
     for l1, mitigations in kinds:
-        parts += [ancillary(runs, l1, mitigations)]
+        row = 'cpuid_timer' if l1 == 'linux' else 'cpuid'
+        parts += [ancillary(runs, l1, row, mitigations)]
+        parts += [culprits(runs, l1, row, mitigations)] if mitigations == 'off' else []
+    parts += [work(runs, l1, mitigations) for l1, mitigations in kinds]
     for l1, mitigations in kinds:
         if mitigations == 'off':
-            parts += [culprits(runs, l1, mitigations)]
-    for l1, mitigations in kinds:
-        parts += [work(runs, l1, mitigations)]
-    for l1, mitigations in kinds:
-        if mitigations == 'off':
-            parts += [symbols(runs, l1, mitigations)]
+            parts += [symbols(runs, l1, row, mitigations) for row in ('cpuid', 'cpuid_timer')]
     return '\n\n'.join(part for part in parts if part)

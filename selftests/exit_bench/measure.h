@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A row of the bench: what one measured loop does, and the marks around it.
+ *
+ * A row is measured in a VM of its own: WARM_UP round trips that nobody counts,
+ * a mark, row->iterations round trips, a mark.  With several vCPUs all of them
+ * are warm before the first mark and done before the second one; vCPU 0 marks.
+ */
+#ifndef EXIT_BENCH_MEASURE_H
+#define EXIT_BENCH_MEASURE_H
+
+#include "kvm_util.h"
+#include "processor.h"
+#include "vmx.h"
+#include "apic.h"
+
+#define WARM_UP		50
+#define MAX_VCPUS	2
+#define MAX_VMCS	8
+
+struct l1;
+struct pattern;
+
+struct row {
+	const char *name;
+	unsigned int iterations;
+	unsigned int warm_up;		/* 0: WARM_UP */
+	unsigned int vcpus;		/* 0: one */
+	void (*execute)(void);		/* one operation of the measured guest */
+	void (*prepare)(void);		/* in the measured guest, or the tiny L1, before */
+	void (*arm)(struct kvm_vm *vm);	/* in user space, before */
+
+	/* Of the tiny L1 only: the exit that it expects, and what it does then. */
+	void (*l2)(void);		/* all that L2 does, when it is not "execute" in a loop */
+	uint32_t reason;
+	void (*handle)(struct l1 *l1);
+	uint32_t pin, primary, secondary, vm_exit;	/* controls to set */
+	uint32_t read_msr, write_msr;	/* to intercept */
+	unsigned int vmcs12s;		/* 0: one */
+	const struct pattern *pattern[2];
+	bool no_ept;
+};
+
+/* The row being measured; user space copies it into the guest. */
+static const struct row *row;
+static unsigned int arrived[2];
+static uint64_t first_tsc;
+
+static inline unsigned int row_vcpus(void)
+{
+	return row->vcpus ?: 1;
+}
+
+static inline unsigned int row_warm_up(void)
+{
+	return row->warm_up ?: WARM_UP;
+}
+
+/* Runs natively in a guest, exits nowhere, changes nothing: the emulator's cue. */
+static inline void mark(void)
+{
+	asm volatile("xchg %%bx, %%bx" : : : "memory");
+}
+
+static inline void wait_for_all(unsigned int *count)
+{
+	__atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(count, __ATOMIC_SEQ_CST) % row_vcpus())
+		;
+}
+
+/* Called by each vCPU after its warm-up. */
+static inline void begin(unsigned int vcpu_index)
+{
+	if (!vcpu_index) {
+		/* The others run on when this one has opened the window. */
+		while (__atomic_load_n(&arrived[0], __ATOMIC_SEQ_CST) != row_vcpus() - 1)
+			;
+		mark();
+		first_tsc = rdtsc();
+	}
+	wait_for_all(&arrived[0]);
+}
+
+/* Called by each vCPU after its last round trip. */
+static inline void end(unsigned int vcpu_index)
+{
+	uint64_t ticks;
+
+	wait_for_all(&arrived[1]);
+	if (vcpu_index)
+		return;
+	ticks = rdtsc() - first_tsc;
+	mark();
+	GUEST_SYNC(ticks / row->iterations);
+}
+
+#endif

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the bench measures: rows, and the machines that measure them.
+
+A row is one kind of L2 exit, or one way in which an L1 handles it; the programs
+are in selftests/exit_bench/.  "exit" is the exit of L2 by which the row must show
+that it measured what it says.
+"""
+
+import collections
+
+Row = collections.namedtuple('Row', 'title exit')
+ROWS = {
+    'l1_cpuid': Row('L1 CPUID', None),
+    'cpuid': Row('CPUID', 'CPUID'),
+    'cpuid_timer': Row('CPUID, x2APIC on and a timer armed', 'CPUID'),
+    'cpuid_two_vcpus': Row('CPUID on two vCPUs at once', 'CPUID'),
+    'cpuid_rewrite_host': Row('CPUID, HOST_RSP and HOST_RIP rewritten', 'CPUID'),
+    'cpuid_no_ept': Row('CPUID, the two rewritten and no EPT', 'CPUID'),
+    'vmcall': Row('VMCALL', 'VMCALL'),
+    'rdmsr': Row('RDMSR', 'RDMSR'),
+    'wrmsr_icr': Row('WRMSR of the x2APIC ICR', 'WRMSR'),
+    'wrmsr_deadline': Row('WRMSR of the TSC deadline', 'WRMSR'),
+    'out': Row('port OUT', 'IO_INSTRUCTION'),
+    'in': Row('port IN', 'IO_INSTRUCTION'),
+    'mmio': Row('MMIO, by an EPT violation', 'EPT_VIOLATION'),
+    'apic_access': Row('APIC access', 'APIC_ACCESS'),
+    'hlt': Row('HLT and wake-up', 'HLT'),
+    'interrupt': Row('external interrupt', 'PREEMPTION_TIMER'),    # L0's, for L1's timer
+    'cpuid_8_vmcs12s': Row('CPUID, L1 takes turns with 8 vmcs12s', 'CPUID'),
+    'cpuid_bitmap_changes': Row('CPUID, L1 changes its MSR bitmap each time', 'CPUID'),
+    'zoo_kvm': Row('CPUID, VMCS accesses as KVM', 'CPUID'),
+    'zoo_haxm': Row('CPUID, VMCS accesses as HAXM', 'CPUID'),
+    'zoo_rewrite_all_host': Row('CPUID, all host state rewritten', 'CPUID'),
+    'zoo_alternate': Row('CPUID, as HAXM and host state in turn', 'CPUID'),
+    'zoo_walk': Row('CPUID, every field read and written', 'CPUID'),
+}
+TWO_VCPUS = 'cpuid_two_vcpus'
+
+EXIT_ROWS = ('vmcall', 'rdmsr', 'wrmsr_icr', 'wrmsr_deadline', 'out', 'in', 'mmio',
+             'apic_access', 'hlt', 'interrupt')
+# What one boot measures, in this order, by kind of L1 and number of CPUs.
+MEASURED = {
+    ('selftest', 1): ('l1_cpuid', 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept', *EXIT_ROWS,
+                      'cpuid_8_vmcs12s', 'cpuid_bitmap_changes',
+                      *(row for row in ROWS if row.startswith('zoo_'))),
+    ('selftest', 2): (TWO_VCPUS,),
+    ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
+    ('linux', 2): (TWO_VCPUS,),
+}
+# What the variant "2017" measures of these.
+ROWS_2017 = ('l1_cpuid', 'cpuid', 'cpuid_timer')
+MITIGATIONS = {'off': 'mitigations=off', 'default': ''}
+VARIANTS = ('stock', 'fast')
+
+# One machine.
+Job = collections.namedtuple('Job', 'l1 cpus mitigations variant')
+
+
+def rows_of(job):
+    rows = MEASURED[job.l1, job.cpus]
+    return [row for row in rows if job.variant != '2017' or row in ROWS_2017]
+
+
+def jobs(quick):
+    """All machines, longest first; quick: the tiny L1 alone, stock and fast."""
+    if quick:
+        return [Job('selftest', 1, 'off', variant) for variant in VARIANTS]
+    found = [Job('linux', 2, 'off', variant) for variant in VARIANTS]
+    for l1 in ('linux', 'selftest'):
+        found += [Job(l1, 1, mitigations, variant)
+                  for mitigations in MITIGATIONS for variant in VARIANTS]
+        found += [Job(l1, 1, 'off', '2017')]
+    return found + [Job('selftest', 2, 'off', variant) for variant in VARIANTS]
