@@ -55,10 +55,11 @@ def place_kernel(vmlinux, image):
     with open(vmlinux, 'rb') as file:
         elf = memoryview(file.read())
     entry, segments = loadable_segments(elf, vmlinux)
-    start = min(s[0] for s in segments)
-    if entry != start or start < 0x100000:
-        raise BootError('%s: entry %#x is not its lowest address %#x; '
-                        'expected startup_64 first' % (vmlinux, entry, start))
+    # startup_64: the first byte in older kernels, in the last segment since 6.12.
+    if min(s[0] for s in segments) < 0x100000 or \
+            not any(s[0] <= entry < s[0] + s[2] for s in segments):
+        raise BootError('%s: entry %#x is not in a segment above 1 MiB; expected the '
+                        'physical address of startup_64' % (vmlinux, entry))
     for physical, offset, size, _ in segments:
         image.seek(physical)
         image.write(elf[offset:offset + size])
