@@ -8,6 +8,7 @@ resolved with the /proc/kallsyms of the same run: L0 boots with nokaslr.
 import bisect
 import collections
 import json
+import os
 
 EXIT_REASONS = {
     0: 'EXCEPTION_NMI', 1: 'EXTERNAL_INTERRUPT', 2: 'TRIPLE_FAULT', 7: 'INTERRUPT_WINDOW',
@@ -30,6 +31,7 @@ MSR_PRED_CMD = '0x49'
 MSR_FLUSH_CMD = '0x10b'
 # The software L1D flush reads a buffer of 16 pages, a cache line at a time.
 L1D_FLUSH_LINES = 16 * 4096 // 64
+OTHER = '(user mode, and less than one instruction)'
 PAGE_MAP_FUNCTIONS = ('kvm_vcpu_map', '__kvm_vcpu_map')
 
 
@@ -95,6 +97,34 @@ def exits_by_level(counters):
     return levels
 
 
+def call_tree(counted, symbols, user, iterations):
+    """[function, own instructions, [callees, likewise]] per iteration, of stacks.N.json.
+
+    Stacks below one instruction per iteration are one callee of the root, OTHER."""
+    def node(name):
+        return [name, 0, {}]
+
+    root, paths, others = node('L0'), [], user / iterations
+    for parent, site in counted['calls']:
+        paths.append(paths[parent] + (symbols.name(site),) if paths else ())
+    by_path = collections.Counter()
+    for call, address, count in counted['host_ip']:
+        by_path[paths[call] + (symbols.name(address),)] += count
+    for path, count in sorted(by_path.items()):
+        if count < iterations:
+            others += count / iterations
+            continue
+        at = root
+        for name in path:
+            at = at[2].setdefault(name, node(name))
+        at[1] += round(count / iterations, 2)
+    root[2][OTHER] = [OTHER, round(others, 2), {}]
+
+    def plain(item):
+        return [item[0], item[1], [plain(child) for child in item[2].values()]]
+    return plain(root)
+
+
 def per_iteration(counters, symbols, iterations):
     """The bench's figures; see Documentation/measuring.md for each."""
     def each(value):
@@ -138,4 +168,12 @@ def load(counters_path, kallsyms_path, iterations):
     """Figures of the window in counters_path."""
     with open(counters_path, encoding='ascii') as file:
         counters = json.load(file)
-    return per_iteration(counters, Symbols(kallsyms_path), iterations)
+    symbols = Symbols(kallsyms_path)
+    figures = per_iteration(counters, symbols, iterations)
+    directory, name = os.path.split(counters_path)
+    path = os.path.join(directory, name.replace('counters', 'stacks'))
+    if os.path.exists(path):
+        with open(path, encoding='ascii') as file:
+            figures['call_tree'] = call_tree(json.load(file), symbols,
+                                             counters['host_user_instructions'], iterations)
+    return figures

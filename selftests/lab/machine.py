@@ -244,6 +244,12 @@ def save(directory, name, data):
         file.write(data)
 
 
+def window_files(directory):
+    """What the emulator counted, by function and by call stack."""
+    return [path for name in ('counters', 'stacks')
+            for path in glob.glob(os.path.join(directory, name + '.*.json'))]
+
+
 def keep_output(work, frames, directory):
     os.makedirs(os.path.join(directory, 'out'), exist_ok=True)
     save(directory, 'serial.txt', read(os.path.join(work, 'serial.txt')))
@@ -255,7 +261,7 @@ def keep_output(work, frames, directory):
     for name, data in frames.items():
         if name.startswith('out/'):
             save(os.path.dirname(out_path(directory, name)), os.path.basename(name), data)
-    for path in glob.glob(os.path.join(work, 'counters.*.json')):
+    for path in window_files(work):
         shutil.move(path, os.path.join(directory, os.path.basename(path)))
 
 
@@ -265,7 +271,7 @@ def clear(directory):
                  'result.json'):
         if os.path.exists(os.path.join(directory, name)):
             os.unlink(os.path.join(directory, name))
-    for path in glob.glob(os.path.join(directory, 'counters.*.json')):
+    for path in window_files(directory):
         os.unlink(path)
     shutil.rmtree(os.path.join(directory, 'out'), ignore_errors=True)
 

@@ -22,6 +22,11 @@
  *    order of first use.
  *  - An exit reason is the number that the VMCS receives, bit 31 (failed entry) included.
  *  - "host_ip" lists [address, instructions] for the kernel of L0; host_user_instructions is the rest.
+ *  - stacks.N.json tells the same by call stack. "calls" is a tree, a list of [parent, address of the
+ *    call instruction]; entry 0 is its root. "host_ip" lists [entry of calls, address, instructions].
+ *    A call is open while the stack pointer is not above its return address, which holds for returns of
+ *    every kind. Each kernel stack has calls of its own, known by its address (16 KiB, aligned); those
+ *    made before the window opened are not known. A function that was jumped to stands for its caller.
  *
  * Invariant: counting never changes the machine's state, so a run is the same with and without it.
  */
@@ -36,6 +41,8 @@
 #include <vector>
 
 #if BX_INSTRUMENTATION
+
+#define STACK_BITS	14	/* THREAD_SIZE of x86-64 */
 
 typedef std::map<Bit32u, Bit64u> table;
 
@@ -80,11 +87,40 @@ struct exit_counts {
 	table keys;		/* VMCS fields or MSRs, for exits that have them */
 };
 
+/* A position in the tree of calls, and an address. */
+typedef std::pair<unsigned int, Bit64u> place;
+
+struct place_hash {
+	size_t operator()(const place &p) const
+	{
+		return p.second * 0x9e3779b97f4a7c15ull + p.first * 0xc2b2ae3d27d4eb4full;
+	}
+};
+
+struct open_call {
+	Bit64u slot;		/* where the return address lies */
+	unsigned int entry;	/* in window.calls */
+};
+
+typedef std::vector<open_call> kernel_stack;
+
+/* Where a CPU is among the calls of L0's kernel. */
+struct position {
+	Bit64u number;		/* of the stack */
+	kernel_stack *stack;
+	bool called;		/* the instruction before was a call */
+	Bit64u site, slot;	/* of that call */
+};
+
 struct window {
 	Bit64u start_tick;
 	Bit64u user_instructions;
 	mode_counts mode[2];	/* [0] root, [1] non-root */
-	std::unordered_map<Bit64u, Bit64u> host_ip;
+	std::unordered_map<place, Bit64u, place_hash> host_ip;
+	std::vector<place> calls;
+	std::unordered_map<place, unsigned int, place_hash> call_index;
+	std::unordered_map<Bit64u, kernel_stack> stacks;
+	std::vector<position> positions;
 	std::vector<Bit64u> vmcs;
 	std::vector<Bit64u> entries;
 	std::map<std::pair<unsigned int, Bit32u>, exit_counts> exits;
@@ -122,6 +158,8 @@ static void open_window(unsigned int cpu)
 	w = new window();
 	w->cpus.resize(BX_SMP_PROCESSORS);
 	w->last.resize(BX_SMP_PROCESSORS);
+	w->positions.resize(BX_SMP_PROCESSORS);
+	w->calls.push_back(place(0, 0));
 	vmcs_index(cpu);
 	w->start_tick = now(cpu);
 	counters_open = true;
@@ -209,7 +247,9 @@ static void put_lists(FILE *out)
 	}
 	comma = "";
 	fprintf(out, "],\n\"host_ip\": [");
-	std::map<Bit64u, Bit64u> sorted(w->host_ip.begin(), w->host_ip.end());
+	std::map<Bit64u, Bit64u> sorted;
+	for (auto &e : w->host_ip)
+		sorted[e.first.second] += e.second;
 	for (auto &e : sorted) {
 		fprintf(out, "%s[" FMT_LL "u, " FMT_LL "u]", comma, e.first, e.second);
 		comma = ", ";
@@ -231,24 +271,52 @@ static void write_window(FILE *out, Bit64u end_tick)
 	fprintf(out, "}\n");
 }
 
-/* Written under another name first: a file with the final name is complete. */
-static void close_window(unsigned int cpu)
+static void write_stacks(FILE *out, Bit64u end_tick)
 {
-	static unsigned int number;
-	std::string name = "counters." + std::to_string(number++) + ".json";
+	std::map<place, Bit64u> sorted(w->host_ip.begin(), w->host_ip.end());
+	const char *comma = "";
+
+	fprintf(out, "{\n\"calls\": [");
+	for (auto &c : w->calls) {
+		fprintf(out, "%s[%u, " FMT_LL "u]", comma, c.first, c.second);
+		comma = ", ";
+	}
+	comma = "";
+	fprintf(out, "],\n\"host_ip\": [");
+	for (auto &e : sorted) {
+		fprintf(out, "%s[%u, " FMT_LL "u, " FMT_LL "u]", comma, e.first.first, e.first.second,
+			e.second);
+		comma = ", ";
+	}
+	fprintf(out, "]\n}\n");
+}
+
+/* Written under another name first: a file with the final name is complete. */
+static void write_file(const std::string &name, void (*write)(FILE *out, Bit64u end_tick),
+		       Bit64u end_tick)
+{
 	std::string part = name + ".part";
-	Bit64u end_tick = now(cpu);
 	FILE *out = fopen(part.c_str(), "w");
 	bool good = out != NULL;
 
-	counters_open = false;
 	if (out) {
-		write_window(out, end_tick);
+		write(out, end_tick);
 		good = !ferror(out);
 		good = !fclose(out) && good;
 	}
 	if (!good || rename(part.c_str(), name.c_str()))
 		genlog->panic("counters: cannot write %s: %s", name.c_str(), strerror(errno));
+}
+
+static void close_window(unsigned int cpu)
+{
+	static unsigned int number;
+	std::string tail = "." + std::to_string(number++) + ".json";
+	Bit64u end_tick = now(cpu);
+
+	counters_open = false;
+	write_file("stacks" + tail, write_stacks, end_tick);
+	write_file("counters" + tail, write_window, end_tick);
 	delete w;
 	w = NULL;
 }
@@ -309,6 +377,52 @@ static void count_listed(unsigned int cpu, bxInstruction_c *i, mode_counts *m)
 	}
 }
 
+static void open_call_of(position *at, Bit64u slot, Bit64u site)
+{
+	unsigned int parent = at->stack->empty() ? 0 : at->stack->back().entry;
+	auto found = w->call_index.emplace(place(parent, site), w->calls.size());
+
+	if (found.second)
+		w->calls.push_back(place(parent, site));
+	at->stack->push_back(open_call{slot, found.first->second});
+}
+
+/* The innermost open call of the kernel's code that is about to execute. */
+static unsigned int current_call(unsigned int cpu)
+{
+	position *at = &w->positions[cpu];
+	Bit64u rsp = BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RSP].rrx;
+
+	if (at->called && at->stack && rsp <= at->slot)
+		open_call_of(at, at->slot, at->site);
+	at->called = false;
+	if (!at->stack || rsp >> STACK_BITS != at->number) {
+		at->number = rsp >> STACK_BITS;
+		at->stack = &w->stacks[at->number];
+	}
+	while (!at->stack->empty() && rsp > at->stack->back().slot)
+		at->stack->pop_back();
+	return at->stack->empty() ? 0 : at->stack->back().entry;
+}
+
+static void remember_call(unsigned int cpu, bxInstruction_c *i)
+{
+	Bit16u opcode = i->getIaOpcode();
+	position *at = &w->positions[cpu];
+
+	if (opcode != BX_IA_CALL_Jq && opcode != BX_IA_CALL_Eq)
+		return;
+	at->called = true;
+	at->site = BX_CPU(cpu)->get_instruction_pointer();
+	at->slot = BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RSP].rrx - 8;
+}
+
+static void count_kernel(unsigned int cpu, bxInstruction_c *i)
+{
+	w->host_ip[place(current_call(cpu), BX_CPU(cpu)->get_instruction_pointer())]++;
+	remember_call(cpu, i);
+}
+
 static void count_instruction(unsigned int cpu, bxInstruction_c *i)
 {
 	bool guest = BX_CPU(cpu)->in_vmx_guest;
@@ -319,7 +433,7 @@ static void count_instruction(unsigned int cpu, bxInstruction_c *i)
 		if (BX_CPU(cpu)->sregs[BX_SEG_REG_CS].selector.rpl == 3)
 			w->user_instructions++;
 		else
-			w->host_ip[BX_CPU(cpu)->get_instruction_pointer()]++;
+			count_kernel(cpu, i);
 	}
 	count_listed(cpu, i, &w->mode[guest]);
 }
