@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What differs between two sets of figures, and whether it is too much.
+
+A set is what figures.per_iteration() makes.  Nothing is added up over figures:
+Documentation/measuring.md says why.  A difference counts against a tolerance
+only where more of the figure is dearer (COSTS).
+"""
+
+import json
+
+# Figures of which more is dearer.
+COSTS = ('l0_instructions', 'ticks', 'vmread', 'vmwrite', 'vmwrite_control', 'vmptrld', 'vmclear',
+         'invept', 'invvpid', 'xsetbv', 'page_maps', 'vm_entries')
+# Per iteration: below it is the one timer tick more or less in a thousand iterations.
+SLACK = 0.01
+
+
+class FiguresError(Exception):
+    """A file that holds no figures; says which and what to do."""
+
+
+def read(path):
+    """The figures in a file of the bench (or of bisect, or bare ones)."""
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except (OSError, ValueError) as error:
+        raise FiguresError('%s: %s' % (path, error)) from error
+    found = content.get('per_iteration', content) if isinstance(content, dict) else None
+    if not found or 'l0_instructions' not in found or 'symbols' not in found:
+        raise FiguresError('%s holds no figures; expected a file of build/bench' % path)
+    return found
+
+
+def flat(figures):
+    """{name: number}; that of a table is TABLE.KEY, as in exits_l1.RDMSR."""
+    result = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            result.update(('%s.%s' % (name, key), number) for key, number in value.items())
+        elif not isinstance(value, list):
+            result[name] = value
+    return result
+
+
+def metric(figures, name):
+    """One figure by the name that flat() gives it, or symbols.FUNCTION; absent means 0."""
+    table, _, key = name.partition('.')
+    if table == 'symbols':
+        return dict(map(tuple, figures['symbols'])).get(key, 0)
+    if not isinstance(figures.get(table), dict if key else (int, float)):
+        raise FiguresError("there is no figure '%s'; there are: %s"
+                           % (name, ' '.join('%s.KEY' % n if isinstance(v, dict) else n
+                                             for n, v in figures.items() if not isinstance(v, list))
+                              + ' symbols.FUNCTION'))
+    return figures[table].get(key, 0) if key else figures[table]
+
+
+def changed(before, after, least=0.005):
+    """[(name, before, after)] of two {name: number}, the largest change first."""
+    rows = [(name, before.get(name, 0), after.get(name, 0)) for name in {**before, **after}]
+    rows = [row for row in rows if abs(row[2] - row[1]) >= least]
+    return sorted(rows, key=lambda row: (-abs(row[2] - row[1]), row[0]))
+
+
+def figures_changed(before, after):
+    """The same of all figures, the dearest kinds of work in the order of the bench."""
+    return changed(flat(before), flat(after))
+
+
+def symbols_changed(before, after, least=0.5):
+    """The same of L0's functions, in instructions."""
+    return changed(dict(map(tuple, before['symbols'])), dict(map(tuple, after['symbols'])), least)
+
+
+def dearer(before, after, tolerance, names=COSTS):
+    """[(name, before, after)] of the costs that grew by more than tolerance (0.01: 1%)."""
+    old, new = flat(before), flat(after)
+    return [(name, old.get(name, 0), new.get(name, 0)) for name in names
+            if new.get(name, 0) > old.get(name, 0) * (1 + tolerance) + SLACK]
