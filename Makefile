@@ -71,6 +71,12 @@ differential:
 mutants:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/mutants/run $(MUTANTS)
 
+# KERNELS= chooses, as in KERNELS="6.1 6.12"; QUICK=1 leaves the Linux L1 out
+.PHONY: history
+history:
+	@selftests/setup history
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/lab/history $(KERNELS)
+
 .PHONY: clean
 clean:
 	rm -rf build
@@ -83,6 +89,7 @@ help:
 	@echo 'make test     run all tests'
 	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
+	@echo 'make history  what stock KVM costs as L0, release by release (KERNELS="6.1 7.3")'
 	@echo 'make clean    remove build/'
 
 .PHONY: FORCE
