@@ -50,7 +50,9 @@ td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { backgr
 .flame { position: relative; overflow: hidden; font-size: 11px; line-height: 16px; }
 .flame div { position: absolute; height: 16px; overflow: hidden; white-space: nowrap;
 	padding: 0 2px; border-right: 1px solid var(--page); cursor: pointer;
-	color: var(--ink); background: hsl(var(--h) 65% var(--hot)); text-overflow: ellipsis; }
+	color: var(--ink); background: hsl(var(--h) 65% var(--hot)); text-overflow: ellipsis;
+	container-type: inline-size; }
+@container (max-width: 28px) { .flame span { display: none; } }
 .flame div:hover { filter: brightness(1.15); } .flame .past { opacity: .45; }
 '''
 
@@ -109,7 +111,7 @@ def flame_graph(tree, whole):
         name = html.escape(name)
         parts.append(
             '<div data-x="%.5f" data-w="%.5f" style="--h:%d;left:%.3f%%;width:%.3f%%;top:%dpx" '
-            'title="%s: %s instructions, %.1f%%">%s</div>' % (
+            'title="%s: %s instructions, %.1f%%"><span>%s</span></div>' % (
                 left, width, hue(name), 100 * left, 100 * width, 17 * depth, name,
                 tables.number(count), 100 * width, name))
     return '\n'.join(parts + ['</div>'])

@@ -70,6 +70,10 @@ class TreeKernel:
         return subprocess.run(['git', '-C', self.tree, *argv], stdout=subprocess.PIPE,
                               text=True, check=True).stdout
 
+    def dirty(self):
+        """Is there anything that no commit holds?"""
+        return bool(self.git('diff', '--name-only', 'HEAD'))
+
     def make(self, *argv):
         # An empty LOCALVERSION keeps "+" and the revision out of the release,
         # which would make every object new.
@@ -107,7 +111,8 @@ class TreeKernel:
         folder = {'irqbypass': 'virt/lib', 'kvm': KVM[0], 'kvm-intel': KVM[0]}
         self.take(lambda name: os.path.join(self.out, folder.get(name, 'arch/x86/kernel'),
                                             name + '.ko'), MODULES + OTHER_MODULES)
-        machine.save('/', self.whole, self.git('rev-parse', 'HEAD').encode())
+        if not self.dirty():
+            machine.save('/', self.whole, self.git('rev-parse', 'HEAD').encode())
 
     def link_sources(self):
         """Links for the files of KVM's folders, no more and no less."""
@@ -133,7 +138,7 @@ class TreeKernel:
         if not whole:
             return False
         try:
-            names = self.git('diff', '--name-only', '--no-renames', '-z', whole, 'HEAD').split('\0')
+            names = self.git('diff', '--name-only', '--no-renames', '-z', whole).split('\0')
         except subprocess.CalledProcessError:
             return False
         return only_kvm(name for name in names if name)
