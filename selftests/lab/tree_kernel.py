@@ -59,6 +59,7 @@ class TreeKernel:
         self.links = os.path.join(work, 'kvm')
         self.kernel = os.path.join(work, 'kernel')
         self.whole = os.path.join(work, 'whole')        # the revision last built as a whole
+        self.proven = os.path.join(work, 'kvm-works')   # there when KVM alone was built since
         self.log = os.path.join(work, 'make.log')
         self.jobs = jobs
         self.seconds = 0.0
@@ -101,8 +102,9 @@ class TreeKernel:
             shutil.copy(source(name), os.path.join(self.kernel, 'modules', name + '.ko'))
 
     def build_whole(self):
-        if os.path.exists(self.whole):
-            os.unlink(self.whole)
+        for path in (self.whole, self.proven):
+            if os.path.exists(path):
+                os.unlink(path)
         self.configure()
         self.make('vmlinux', 'modules')
         shutil.copy(os.path.join(self.out, 'vmlinux'), self.kernel)
@@ -132,6 +134,7 @@ class TreeKernel:
         self.link_sources()
         self.make('M=' + os.path.join(self.links, KVM[0]), 'modules')
         self.take(lambda name: os.path.join(self.links, KVM[0], name + '.ko'), MODULES)
+        machine.save('/', self.proven, b'')
 
     def kvm_is_enough(self):
         whole = machine.read(self.whole).decode().strip()
@@ -155,7 +158,9 @@ class TreeKernel:
                     self.build_kvm()
                     return self.kernel
                 except BuildError:
-                    # A reason to doubt the short way, not the revision.
+                    # Doubt the short way before the revision, if it never worked.
+                    if os.path.exists(self.proven):
+                        raise
                     self.kind = 'whole'
             self.build_whole()
             return self.kernel
