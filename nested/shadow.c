@@ -178,19 +178,12 @@ static __always_inline bool copy_out(struct vcpu_vmx *vmx, struct vmcs_shadow *s
 	return true;
 }
 
-/**
- * shadow_copy_in - bring vmcs12 up to date with what L1 wrote
- * @vcpu: the vCPU, its vmcs01 loaded
- *
- * Context: the vCPU's thread.
- * Return: true when that is done; false when stock has to do it.
- */
-bool shadow_copy_in(struct kvm_vcpu *vcpu)
+bool shadow_do_copy_in(struct kvm_vcpu *vcpu)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (!shadow || !shadow->info_known)
+	if (!shadow->info_known)
 		return false;
 	preempt_disable();
 	copy_in(vmx, shadow);
@@ -199,26 +192,16 @@ bool shadow_copy_in(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/**
- * shadow_copy_in_for_entry - shadow_copy_in() at L1's VMLAUNCH or VMRESUME
- * @vcpu: the vCPU, its vmcs01 loaded
- *
- * Leaves the window open, where it may.
- *
- * Context: the vCPU's thread; returns with preemption disabled if the window is
- *	    open.
- * Return: as shadow_copy_in().
- */
-bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
+bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (!shadow || !shadow->info_known)
+	if (!shadow->info_known)
 		return false;
 	shadow->entries++;
 	if (!enable_ept)
-		return shadow_copy_in(vcpu);
+		return shadow_do_copy_in(vcpu);
 
 	kvm_rip_read(vcpu);
 	shadow->debugctl = vmx_guest_debugctl_read();
@@ -233,19 +216,12 @@ bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/**
- * shadow_copy_out - bring the shadow VMCS up to date: nested_sync_vmcs12_to_shadow()
- * @vcpu: the vCPU about to enter L1, or L2 after KVM_SET_NESTED_STATE
- *
- * Context: preemption disabled.
- * Return: true when that is done; false when stock has to do it.
- */
-bool shadow_copy_out(struct kvm_vcpu *vcpu)
+bool shadow_do_copy_out(struct kvm_vcpu *vcpu)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (!shadow || unlikely(evmptr_is_valid(vmx->nested.hv_evmcs_vmptr)))
+	if (unlikely(evmptr_is_valid(vmx->nested.hv_evmcs_vmptr)))
 		return false;
 	if (unlikely(shadow->pending ||
 		     (adaptive_shadow && shadow_is_due(shadow->entries, shadow->census_at))) &&
@@ -270,23 +246,12 @@ static __always_inline bool completed_late(u32 vm_exit_reason)
 	}
 }
 
-/**
- * shadow_copy_out_early - shadow_copy_out() before the switch to vmcs01
- * @vcpu: the vCPU, leaving L2, vmcs12 made up but for what comes late
- * @vm_exit_reason: what L1 will read; -1 if L1 will not
- *
- * Only saves the VMPTRLDs: shadow_copy_out() follows in any case, and finds what
- * has changed since.
- *
- * Context: the vCPU's thread; returns with preemption disabled if it opened the
- *	    window, and vmx_switch_vmcs() must follow.
- */
-void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
+void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (!shadow || vmx->fail || vm_exit_reason == -1 || completed_late(vm_exit_reason))
+	if (vmx->fail || vm_exit_reason == -1 || completed_late(vm_exit_reason))
 		return;
 	if (!shadow->info_known || !shadow->written_known || shadow->pending ||
 	    vmx->nested.current_vmptr == INVALID_GPA ||
@@ -300,38 +265,12 @@ void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 		preempt_enable();
 }
 
-/**
- * shadow_read_exited - L1's VMREAD exited
- * @vcpu: the vCPU, in L1
- * @encoding: of a field that vmcs12 has
- *
- * Context: the vCPU's thread.
- */
-void shadow_read_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
-{
-	if (!shadow_of(vcpu) || is_guest_mode(vcpu))
-		return;
-	to_vmx(vcpu)->fast.counters.shadow_exit_vmread++;
-	shadow_set_count_exit(vcpu, encoding, false);
-}
-
-/**
- * shadow_write_exited - L1's VMWRITE exited
- * @vcpu: the vCPU, in L1, vmcs12 holding the new value
- * @encoding: of a field that vmcs12 has
- *
- * If L1 reads the field from the shadow VMCS, it gets the new value now.
- *
- * Context: the vCPU's thread, vmcs01 loaded.
- */
-void shadow_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
+void shadow_do_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct shadow_entry *entry;
 
-	if (!shadow || is_guest_mode(vcpu))
-		return;
 	vmx->fast.counters.shadow_exit_vmwrite++;
 	if (!shadow_set_count_exit(vcpu, encoding, true))
 		return;

@@ -63,12 +63,13 @@ struct vmcs_shadow {
 
 void shadow_vmxon(struct kvm_vcpu *vcpu);
 void shadow_vcpu_free(struct kvm_vcpu *vcpu);
-bool shadow_copy_in(struct kvm_vcpu *vcpu);
-bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu);
-bool shadow_copy_out(struct kvm_vcpu *vcpu);
-void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason);
-void shadow_read_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
-void shadow_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
+
+/* The slow halves of the inline functions below: the vCPU has a set. */
+bool shadow_do_copy_in(struct kvm_vcpu *vcpu);
+bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu);
+bool shadow_do_copy_out(struct kvm_vcpu *vcpu);
+void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason);
+void shadow_do_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
 
 /* Between shadow.c and shadow_set.c. */
 extern const u16 shadow_offset[NR_SHADOW_FIELDS];
@@ -171,6 +172,92 @@ static __always_inline bool shadow_wants_rare(struct kvm_vcpu *vcpu)
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 
 	return shadow && shadow->wants_rare;
+}
+
+/**
+ * shadow_copy_in - bring vmcs12 up to date with what L1 wrote
+ * @vcpu: the vCPU, its vmcs01 loaded
+ *
+ * Context: the vCPU's thread.
+ * Return: true when that is done; false when stock has to do it.
+ */
+static __always_inline bool shadow_copy_in(struct kvm_vcpu *vcpu)
+{
+	return shadow_of(vcpu) && shadow_do_copy_in(vcpu);
+}
+
+/**
+ * shadow_copy_in_for_entry - shadow_copy_in() at L1's VMLAUNCH or VMRESUME
+ * @vcpu: the vCPU, its vmcs01 loaded
+ *
+ * Leaves the window open, where it may.
+ *
+ * Context: the vCPU's thread; returns with preemption disabled if the window is
+ *	    open.
+ * Return: as shadow_copy_in().
+ */
+static __always_inline bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
+{
+	return shadow_of(vcpu) && shadow_do_copy_in_for_entry(vcpu);
+}
+
+/**
+ * shadow_copy_out - bring the shadow VMCS up to date: nested_sync_vmcs12_to_shadow()
+ * @vcpu: the vCPU about to enter L1, or L2 after KVM_SET_NESTED_STATE
+ *
+ * Context: preemption disabled.
+ * Return: true when that is done; false when stock has to do it.
+ */
+static __always_inline bool shadow_copy_out(struct kvm_vcpu *vcpu)
+{
+	return shadow_of(vcpu) && shadow_do_copy_out(vcpu);
+}
+
+/**
+ * shadow_copy_out_early - shadow_copy_out() before the switch to vmcs01
+ * @vcpu: the vCPU, leaving L2, vmcs12 made up but for what comes late
+ * @vm_exit_reason: what L1 will read; -1 if L1 will not
+ *
+ * Only saves the VMPTRLDs: shadow_copy_out() follows in any case, and finds what
+ * has changed since.
+ *
+ * Context: the vCPU's thread; returns with preemption disabled if it opened the
+ *	    window, and vmx_switch_vmcs() must follow.
+ */
+static __always_inline void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
+{
+	if (shadow_of(vcpu))
+		shadow_do_copy_out_early(vcpu, vm_exit_reason);
+}
+
+/**
+ * shadow_read_exited - L1's VMREAD exited
+ * @vcpu: the vCPU, in L1
+ * @encoding: of a field that vmcs12 has
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_read_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
+{
+	if (!shadow_of(vcpu) || is_guest_mode(vcpu))
+		return;
+	to_vmx(vcpu)->fast.counters.shadow_exit_vmread++;
+	shadow_set_count_exit(vcpu, encoding, false);
+}
+
+/**
+ * shadow_write_exited - L1's VMWRITE exited
+ * @vcpu: the vCPU, in L1, vmcs12 holding the new value
+ * @encoding: of a field that vmcs12 has
+ *
+ * If L1 reads the field from the shadow VMCS, it gets the new value now.
+ *
+ * Context: the vCPU's thread, vmcs01 loaded.
+ */
+static __always_inline void shadow_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding)
+{
+	if (shadow_of(vcpu) && !is_guest_mode(vcpu))
+		shadow_do_write_exited(vcpu, encoding);
 }
 
 #endif /* KVM_INTEL_FAST_SHADOW_H */

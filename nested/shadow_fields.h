@@ -207,7 +207,8 @@ enum shadow_field {
 };
 
 /* What an encoding says (SDM, "Field Encoding in VMCS"). */
-#define SHADOW_ENC_WIDTH(encoding)	(((encoding) >> 13) & 3)	/* 0: 16, 1: 64, 2: 32, 3: natural */
+/* 0: 16 bits, 1: 64, 2: 32, 3: natural */
+#define SHADOW_ENC_WIDTH(encoding)	(((encoding) >> 13) & 3)
 #define SHADOW_ENC_TYPE(encoding)	(((encoding) >> 10) & 3)	/* 1: VM-exit information */
 #define SHADOW_ENC_IS_64BIT(encoding)	(SHADOW_ENC_WIDTH(encoding) == 1)
 #define SHADOW_ENC_SIZE(encoding)	(SHADOW_ENC_WIDTH(encoding) == 0 ? 2 :	\

@@ -40,7 +40,8 @@ static void each_field_once(struct kunit *test)
 		for_each_field(other) {
 			if (info == other)
 				continue;
-			KUNIT_EXPECT_NE_MSG(test, info->encoding, other->encoding, "%s", info->name);
+			KUNIT_EXPECT_NE_MSG(test, info->encoding, other->encoding, "%s",
+					    info->name);
 			KUNIT_EXPECT_STRNEQ(test, info->name, other->name);
 		}
 }

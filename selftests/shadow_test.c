@@ -427,6 +427,30 @@ static void restart(void)
 	start();
 }
 
+static void reload(void)
+{
+	vmclear(vmx[current]->vmcs_gpa);
+	launched[current] = false;
+	select_vmcs(current);
+}
+
+static void (* const operations[])(void) = {
+	[L1_ROUNDS] = rounds,
+	[L1_WALK] = walk,
+	[L1_RELOAD] = reload,
+	[L1_WRITE_ALL] = write_all,
+	[L1_READ_ALL] = read_all,
+	[L1_PUT_BACK] = put_back,
+	[L1_TOUCH] = touch,
+	[L1_ACKNOWLEDGE] = acknowledge,
+	[L1_FAIL] = fail,
+	[L1_VMFAIL] = vmfail,
+	[L1_SEGMENTS] = segments,
+	[L1_SYSENTER] = sysenter,
+	[L1_ALTERNATE] = alternate,
+	[L1_RESTART] = restart,
+};
+
 static void l1_guest_code(void)
 {
 	x2apic_enable();
@@ -435,27 +459,10 @@ static void l1_guest_code(void)
 	for (;;) {
 		GUEST_SYNC_ARGS(wrong.count, wrong.line, wrong.field, wrong.got, wrong.expected);
 		memset(&wrong, 0, sizeof(wrong));
-		switch (request.operation) {
-		case L1_ROUNDS:		rounds(); break;
-		case L1_WALK:		walk(); break;
-		case L1_SELECT:		select_vmcs(request.vmcs); break;
-		case L1_RELOAD:
-			vmclear(vmx[current]->vmcs_gpa);
-			launched[current] = false;
-			select_vmcs(current);
-			break;
-		case L1_WRITE_ALL:	write_all(); break;
-		case L1_READ_ALL:	read_all(); break;
-		case L1_PUT_BACK:	put_back(); break;
-		case L1_TOUCH:		touch(); break;
-		case L1_ACKNOWLEDGE:	acknowledge(); break;
-		case L1_FAIL:		fail(); break;
-		case L1_VMFAIL:		vmfail(); break;
-		case L1_SEGMENTS:	segments(); break;
-		case L1_SYSENTER:	sysenter(); break;
-		case L1_ALTERNATE:	alternate(); break;
-		case L1_RESTART:	restart(); break;
-		}
+		if (request.operation == L1_SELECT)
+			select_vmcs(request.vmcs);
+		else
+			operations[request.operation]();
 	}
 }
 
@@ -472,7 +479,7 @@ static void run_to_answer(void)
 	switch (get_ucall(vcpu, &uc)) {
 	case UCALL_SYNC:
 		if (uc.args[1])
-			ksft_print_msg("%lu wrong; first: guest line %lu, field %#lx: %#lx, not %#lx\n",
+			ksft_print_msg("%lu wrong; guest line %lu, field %#lx: %#lx, not %#lx\n",
 				       uc.args[1], uc.args[2], uc.args[3], uc.args[4], uc.args[5]);
 		case_failed |= uc.args[1];
 		break;
