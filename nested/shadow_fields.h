@@ -11,8 +11,8 @@
  *    depends on IA32_VMX_MISC, which only the exit handler looks at;
  *  - access rights are never writable: the exit handler drops reserved bits;
  *  - no field that L0 changes while it emulates a VMX instruction of L1:
- *    VM_INSTRUCTION_ERROR is not here.  GUEST_BNDCFGS is not here either: CPUs
- *    that have it are few, and stock treats it apart.
+ *    VM_INSTRUCTION_ERROR is not here.  GUEST_BNDCFGS and ENCLS_EXITING_BITMAP
+ *    are not here either: few CPUs have them, and no L1 uses them often.
  *
  * A field that the CPU lacks is dropped when the vCPU's first shadow VMCS is
  * there to ask (shadow_set.c): hardware would fail the access, stock does not.
@@ -97,7 +97,6 @@
 	FIELD(VMREAD_BITMAP, vmread_bitmap, LAZY)				\
 	FIELD(VMWRITE_BITMAP, vmwrite_bitmap, LAZY)				\
 	FIELD(XSS_EXIT_BITMAP, xss_exit_bitmap, LAZY)				\
-	FIELD(ENCLS_EXITING_BITMAP, encls_exiting_bitmap, LAZY)			\
 	FIELD(GUEST_PHYSICAL_ADDRESS, guest_physical_address, INFO_ON)		\
 	FIELD(VMCS_LINK_POINTER, vmcs_link_pointer, LAZY)			\
 	FIELD(GUEST_IA32_DEBUGCTL, guest_ia32_debugctl, LAZY)			\

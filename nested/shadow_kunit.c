@@ -86,6 +86,7 @@ static void not_what_l0_changes_while_emulating(struct kunit *test)
 {
 	KUNIT_EXPECT_PTR_EQ(test, find(0x4400), NULL);	/* VM-instruction error */
 	KUNIT_EXPECT_PTR_EQ(test, find(0x2812), NULL);	/* guest IA32_BNDCFGS */
+	KUNIT_EXPECT_PTR_EQ(test, find(0x202e), NULL);	/* ENCLS-exiting bitmap */
 }
 
 /* Those that KVM syncs from vmcs02 only when asked. */

@@ -10,6 +10,7 @@
  * shadowed (under stock: they exit, and the values are the same).
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 
@@ -52,11 +53,12 @@ enum operation {
 	L1_SEGMENTS,	/* L2 changes a segment, L1 "field"; "how": does L1 look at the segment */
 	L1_SYSENTER,	/* L1 changes what L0 gives vmcs02 only if vmcs12 is dirty */
 	L1_ALTERNATE,	/* two VMCSs in turn */
+	L1_PAUSE,	/* one round trip in which L2 stops in user space */
 	L1_RESTART,	/* VMXOFF, VMXON, VMCSs anew */
 };
 
 enum how { NOT, READ, WRITE };
-enum l2_operation { L2_NOTHING, L2_LOAD, L2_SEGMENT, L2_RDMSR };
+enum l2_operation { L2_NOTHING, L2_LOAD, L2_SEGMENT, L2_RDMSR, L2_PAUSE };
 
 struct request {
 	uint64_t operation, count, field, how, value, vmcs;
@@ -119,6 +121,9 @@ static void l2_guest_code(void)
 				     : "c"(MSR_SYSENTER_ESP) : "rbx", "rdx", "rsi", "rdi", "r8",
 				     "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
 			l2.seen = low;
+			break;
+		case L2_PAUSE:
+			GUEST_SYNC_ARGS(0, 0, 0, 0, 0);
 			break;
 		}
 		vmcall();
@@ -421,6 +426,19 @@ static void alternate(void)
 	select_vmcs(0);
 }
 
+static void pause_l2(void)
+{
+	uint64_t value = pattern(CR4_READ_SHADOW, request.value);
+
+	vmwrite(CR4_READ_SHADOW, value);
+	IS(enter(L2_PAUSE), EXIT_REASON_VMCALL);
+	FIELD_IS(CR4_READ_SHADOW, value);
+	vmwrite(VM_ENTRY_EXCEPTION_ERROR_CODE, (uint32_t)value);
+	IS(enter(L2_NOTHING), EXIT_REASON_VMCALL);
+	FIELD_IS(VM_ENTRY_EXCEPTION_ERROR_CODE, (uint32_t)value);
+	FIELD_IS(CR4_READ_SHADOW, value);
+}
+
 static void restart(void)
 {
 	asm volatile("vmxoff" : : : "cc");
@@ -448,6 +466,7 @@ static void (* const operations[])(void) = {
 	[L1_SEGMENTS] = segments,
 	[L1_SYSENTER] = sysenter,
 	[L1_ALTERNATE] = alternate,
+	[L1_PAUSE] = pause_l2,
 	[L1_RESTART] = restart,
 };
 
@@ -758,6 +777,35 @@ static void a_write_marks_vmcs12_dirty(void)
 	ASK(SYSENTER, .count = TURNS);
 }
 
+static void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
+}
+
+/* vmcs01 is active on the CPU that L1 ran on, vmcs02 on another. */
+static void moved_while_l2_runs(void)
+{
+	int turn;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		skip_reason = "one CPU only";
+		return;
+	}
+	walk_all();
+	for (turn = 0; turn < TURNS; turn++) {
+		pin_to_cpu(turn & 1);
+		ASK(PAUSE, .value = turn);
+		pin_to_cpu((turn & 1) ^ (turn % 3 > 0));
+		run_to_answer();
+	}
+	pin_to_cpu(0);
+	walk_all();
+}
+
 static void vmxoff_and_on(void)
 {
 	unsigned int turn;
@@ -817,6 +865,7 @@ static const struct {
 	CASE(refused_entries),
 	CASE(segments_of_l2),
 	CASE(a_write_marks_vmcs12_dirty),
+	CASE(moved_while_l2_runs),
 	CASE(vmxoff_and_on),
 	CASE(verify_found_nothing),
 	/* Last: the counters of the old VM are gone. */
