@@ -71,6 +71,15 @@
  * shadow_censuses		times that a vCPU's set was emptied
  * shadow_verify_checks		copies that verify=1 compared
  * shadow_verify_mismatches	fields that differed from stock in these
+ * checks_hits			nested entries without consistency checks
+ * checks_miss_forgotten	checked: L1 or user space changed something
+ * checks_miss_changed		checked: a compared input differs
+ * checks_verify_checks		hits that verify=1 had checked by stock
+ * checks_verify_mismatches	of these, checks that failed
+ * mmu_roles_hits		switches whose MMU role was not computed
+ * mmu_roles_misses		switches whose MMU role stock computed
+ * mmu_roles_verify_checks	hits that verify=1 let stock compute
+ * mmu_roles_verify_mismatches	of these, roles that were another
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -127,7 +136,16 @@
 	COUNTER(shadow_joins)			\
 	COUNTER(shadow_censuses)		\
 	COUNTER(shadow_verify_checks)		\
-	COUNTER(shadow_verify_mismatches)
+	COUNTER(shadow_verify_mismatches)	\
+	COUNTER(checks_hits)			\
+	COUNTER(checks_miss_forgotten)		\
+	COUNTER(checks_miss_changed)		\
+	COUNTER(checks_verify_checks)		\
+	COUNTER(checks_verify_mismatches)	\
+	COUNTER(mmu_roles_hits)			\
+	COUNTER(mmu_roles_misses)		\
+	COUNTER(mmu_roles_verify_checks)	\
+	COUNTER(mmu_roles_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

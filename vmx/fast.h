@@ -10,6 +10,8 @@
 #include "vmx/counters.h"
 #include "vmx/cpuid_memo.h"
 #include "vmx/user_return_types.h"
+#include "nested/checks_inputs.h"
+#include "nested/mmu_switch_types.h"
 #include "nested/page_hold_types.h"
 #include "nested/preemption_timer_types.h"
 
@@ -24,6 +26,8 @@ struct fast_vcpu {
 	struct nested_context *context;		/* of the last nested entry */
 	struct cpuid_memo cpuid;
 	struct user_return_memo user_return;
+	struct checks_memo checks;
+	struct mmu_switch_memo mmu;
 	struct preemption_timer preemption_timer;
 	u32 host_segments_digest;		/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
@@ -59,6 +63,8 @@ enum fast_switch_part {
 	FAST_SWITCH_IRR,		/* vmx/irr.h */
 	FAST_SWITCH_KNOWN_FIELDS,	/* vmx/known_fields.h */
 	FAST_SWITCH_PREEMPTION_TIMER,	/* nested/preemption_timer.c */
+	FAST_SWITCH_CHECKS,		/* nested/checks.c */
+	FAST_SWITCH_MMU_ROLES,		/* nested/mmu_switch.c */
 	NR_FAST_SWITCH_PARTS
 };
 

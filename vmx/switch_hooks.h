@@ -6,7 +6,9 @@
 #include "vmx/cpuid_runtime.h"
 #include "vmx/irr.h"
 #include "vmx/user_return.h"
+#include "nested/checks.h"
 #include "nested/host_segments.h"
+#include "nested/mmu_switch.h"
 #include "nested/preemption_timer.h"
 
 #endif /* KVM_INTEL_FAST_SWITCH_HOOKS_H */

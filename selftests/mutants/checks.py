@@ -209,6 +209,22 @@ def shadow_verify(tree):
     return shadow_with(tree, 'verify=1')
 
 
+def entry_spec(tree, options):
+    return machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+                        kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
+                        program=[os.path.join(programs(), 'entry_test')])
+
+
+def entry(tree):
+    """What a nested VM entry leaves out; verify off, so that it cannot help."""
+    return in_machine(entry_spec(tree, ''))
+
+
+def entry_verify(tree):
+    """The same, seen by verify=1."""
+    return in_machine(entry_spec(tree, 'verify=1'), 'verify_found_nothing')
+
+
 def bad_input(tree):
     """Hostile images and readers; no page and no object stays behind."""
     return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
@@ -288,6 +304,8 @@ CHECKS = {
     'switch-debug': switch_debug,
     'shadow': shadow,
     'shadow-verify': shadow_verify,
+    'entry': entry,
+    'entry-verify': entry_verify,
     'badinput': bad_input,
     'pages': pages,
     'mitigations': mitigation_counts,

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Consistency checks of vmcs12 on a nested VM entry, done when an input changed.
+ *
+ * Skipped: stock's checks of controls, host state and guest state, when the same
+ * inputs passed before.  Only a pass is remembered: whatever fails is checked, and
+ * reported, by stock each time.
+ *
+ * Never skipped: what is read from guest memory, which is the header of the VMCS
+ * that the link pointer names; and the launch state and blocking by MOV SS.
+ *
+ * Inputs and how each is known:
+ *   fields of vmcs12 that change without a trapped VMWRITE	compared
+ *   L1's EFER and CR4.LA57, the VM's quirks			compared
+ *   all other fields of vmcs12					a trapped VMWRITE forgets
+ *   which vmcs12, and what its memory says			VMPTRLD and
+ *								KVM_SET_NESTED_STATE forget
+ *   L1's VMX capability MSRs					their setting forgets
+ *   L1's CPUID, hence reserved bits and MAXPHYADDR		its setting forgets
+ *   L1's PMU: reserved bits, LBR				its refresh forgets
+ *   module parameters						constant
+ *   enlightened VMCS in use					always checked
+ *
+ * A field that is shadowed in addition to those of vmcs_shadow_fields.h is written
+ * without an exit: it must be compared, or its copy to vmcs12 must call
+ * nested_checks_written() when the value differs.
+ *
+ * A DEBUGCTL with bits that KVM ignores makes stock log a line each time, so that
+ * is not remembered.
+ */
+#include "vmx/vmx.h"
+#include "vmx/nested.h"
+#include "nested/checks.h"
+
+/* Compile-time: is the field of vmcs12 at this offset compared? */
+static __always_inline bool compared(size_t offset)
+{
+	switch (offset) {
+#define FIELD(name) case offsetof(struct vmcs12, name):
+	CHECKS_VMCS12_FIELDS(FIELD)
+#undef FIELD
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Control fields of the shadow VMCS that KVM does not check. */
+static __always_inline bool unchecked(unsigned long field)
+{
+	return field == EXCEPTION_BITMAP || field == TPR_THRESHOLD ||
+	       field == CR0_GUEST_HOST_MASK || field == CR0_READ_SHADOW ||
+	       field == CR4_READ_SHADOW;
+}
+
+static void gather(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, struct checks_inputs *in)
+{
+#define FIELD(name) in->name = vmcs12->name;
+	CHECKS_VMCS12_FIELDS(FIELD)
+#undef FIELD
+	/* No field that stock shadows, and whose VMWRITE would forget, is overlooked. */
+#define SHADOW_FIELD_RO(field, name)
+#define SHADOW_FIELD_RW(field, name)						\
+	BUILD_BUG_ON(checks_depend_on(field) && !unchecked(field) &&		\
+		     !compared(offsetof(struct vmcs12, name)));
+#include "vmx/vmcs_shadow_fields.h"
+	in->l1_efer = vcpu->arch.efer;
+	in->l1_cr4_la57 = vcpu->arch.cr4 & X86_CR4_LA57;
+	in->disabled_quirks = vcpu->kvm->arch.disabled_quirks;
+}
+
+/* Whatever is not a plain hit. */
+static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
+
+	if (memo->verifying) {
+		/* Since the last VM entry: stock's checks failed where we had a hit. */
+		memo->verifying = false;
+		counters->checks_verify_mismatches++;
+		WARN_ONCE(1, "kvm-intel-fast: vmcs12 fails checks that were to be left out\n");
+	}
+	memo->hit = false;
+	if (!memo->valid) {
+		counters->checks_miss_forgotten++;
+	} else if (!same) {
+		memo->valid = false;
+		counters->checks_miss_changed++;
+	} else if (!guest_cpuid_has_evmcs(vcpu)) {
+		memo->verifying = true;
+	}
+	return false;
+}
+
+/**
+ * nested_checks_passed - may the checks of controls and host state be left out?
+ * @vcpu: the vCPU, in L1, which executes VMLAUNCH or VMRESUME
+ * @vmcs12: the current vmcs12, up to date
+ *
+ * Context: the vCPU's thread.
+ * Return: true if they would pass.
+ */
+bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
+	const struct checks_inputs *in = &memo->inputs;
+	u64 different = 0;
+	bool same;
+
+#define FIELD(name) different |= in->name ^ vmcs12->name;
+	CHECKS_VMCS12_FIELDS(FIELD)
+#undef FIELD
+	/* CR4.LA57 is never the guest's own. */
+	BUILD_BUG_ON(KVM_POSSIBLE_CR4_GUEST_BITS & X86_CR4_LA57);
+	different |= in->l1_efer ^ vcpu->arch.efer;
+	different |= in->l1_cr4_la57 ^ (vcpu->arch.cr4 & X86_CR4_LA57);
+	different |= in->disabled_quirks ^ vcpu->kvm->arch.disabled_quirks;
+	same = !different;
+
+	if (unlikely(!same || !memo->valid || fast_verify || guest_cpuid_has_evmcs(vcpu)))
+		return passed_slowly(vcpu, same);
+	memo->hit = true;
+	to_vmx(vcpu)->fast.counters.checks_hits++;
+	return true;
+}
+
+/**
+ * nested_checks_hit - may the checks of guest state be left out?
+ * @vcpu: the vCPU, in the VM entry for which nested_checks_passed() was asked
+ *
+ * Context: the vCPU's thread.
+ * Return: true if they would pass.
+ */
+bool nested_checks_hit(struct kvm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->fast.checks.hit;
+}
+
+/**
+ * nested_checks_done - stock has done all checks, or given up for another reason
+ * @vcpu: the vCPU, in the VM entry for which nested_checks_passed() was asked
+ * @vmcs12: the current vmcs12, which has not changed since
+ * @passed: all checks passed
+ *
+ * Not called if they failed.
+ *
+ * Context: the vCPU's thread.
+ */
+void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passed)
+{
+	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
+
+	if (unlikely(fast_verify) && memo->verifying) {
+		memo->verifying = false;
+		if (passed)
+			to_vmx(vcpu)->fast.counters.checks_verify_checks++;
+	}
+	if (!passed || memo->valid || !fast_switch_does(FAST_SWITCH_CHECKS) ||
+	    guest_cpuid_has_evmcs(vcpu) ||
+	    (vmcs12->guest_ia32_debugctl & (DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR)))
+		return;
+	gather(vcpu, vmcs12, &memo->inputs);
+	memo->valid = true;
+}
+
+/**
+ * nested_checks_written - L1 wrote a field of vmcs12
+ * @vcpu: the vCPU
+ * @field: the field's encoding
+ *
+ * Context: the vCPU's thread.
+ */
+void nested_checks_written(struct kvm_vcpu *vcpu, unsigned long field)
+{
+	if (checks_depend_on(field))
+		nested_checks_forget(vcpu);
+}
+
+/**
+ * nested_checks_forget - an input of the checks may have changed
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ */
+void nested_checks_forget(struct kvm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->fast.checks.valid = false;
+}

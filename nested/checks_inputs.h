@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The inputs of the consistency checks of a VM entry that are compared each time:
+ * see checks.c.
+ */
+#ifndef KVM_INTEL_FAST_CHECKS_INPUTS_H
+#define KVM_INTEL_FAST_CHECKS_INPUTS_H
+
+#include <linux/types.h>
+
+/*
+ * Fields of vmcs12 that change without a trapped VMWRITE: L1 writes them in the
+ * shadow VMCS, or L0 writes them on a nested VM exit, while L2 runs, or for a VMFUNC
+ * of L2.
+ */
+#define CHECKS_VMCS12_FIELDS(FIELD)		\
+	FIELD(ept_pointer)			\
+	FIELD(guest_ia32_debugctl)		\
+	FIELD(guest_ia32_pat)			\
+	FIELD(guest_ia32_efer)			\
+	FIELD(guest_ia32_perf_global_ctrl)	\
+	FIELD(guest_bndcfgs)			\
+	FIELD(guest_cr0)			\
+	FIELD(guest_cr4)			\
+	FIELD(guest_dr7)			\
+	FIELD(host_fs_base)			\
+	FIELD(host_gs_base)			\
+	FIELD(host_rip)				\
+	FIELD(pin_based_vm_exec_control)	\
+	FIELD(cpu_based_vm_exec_control)	\
+	FIELD(vm_entry_controls)		\
+	FIELD(vm_entry_intr_info_field)		\
+	FIELD(vm_entry_exception_error_code)	\
+	FIELD(vm_entry_instruction_len)		\
+	FIELD(guest_activity_state)		\
+	FIELD(host_fs_selector)			\
+	FIELD(host_gs_selector)
+
+/* What the vCPU and the VM are when L1 executes VMRESUME. */
+#define CHECKS_VCPU_INPUTS(INPUT)		\
+	INPUT(l1_efer)				\
+	INPUT(l1_cr4_la57)			\
+	INPUT(disabled_quirks)
+
+/* u64 each, so that a comparison is one XOR and one OR. */
+struct checks_inputs {
+#define INPUT(name) u64 name;
+	CHECKS_VMCS12_FIELDS(INPUT)
+	CHECKS_VCPU_INPUTS(INPUT)
+#undef INPUT
+};
+
+/* SDM, "VMCS Layout": bits 11:10 of an encoding. */
+enum { CHECKS_CONTROL, CHECKS_READ_ONLY, CHECKS_GUEST_STATE, CHECKS_HOST_STATE };
+
+#define CHECKS_HOST_RSP	0x6c14
+#define CHECKS_HOST_RIP	0x6c16
+
+/**
+ * checks_depend_on - does a trapped VMWRITE of L1 make the checks necessary?
+ * @field: the encoding of the field that it writes
+ *
+ * Read-only fields and HOST_RSP are not checked; HOST_RIP, which selftests and small
+ * hypervisors write each time, and the guest state that is checked are compared.
+ *
+ * Return: true if so.
+ */
+static __always_inline bool checks_depend_on(unsigned long field)
+{
+	unsigned int type = (field >> 10) & 3;
+
+	if (field == CHECKS_HOST_RSP || field == CHECKS_HOST_RIP)
+		return false;
+	return type == CHECKS_CONTROL || type == CHECKS_HOST_STATE;
+}
+
+/* Kept per vCPU. */
+struct checks_memo {
+	bool valid;		/* inputs passed, and nothing else changed since */
+	bool hit;		/* of the VM entry that is under way */
+	bool verifying;		/* verify=1: hit, and stock checks as well */
+	struct checks_inputs inputs;
+};
+
+#endif /* KVM_INTEL_FAST_CHECKS_INPUTS_H */

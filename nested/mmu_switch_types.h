@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What is remembered of an MMU context's roles: see mmu_switch.c. */
+#ifndef KVM_INTEL_FAST_MMU_SWITCH_TYPES_H
+#define KVM_INTEL_FAST_MMU_SWITCH_TYPES_H
+
+#include <linux/types.h>
+
+/* The bits of CR0, CR4 and EFER that a role is made of, SDM "Control Registers". */
+#define MMU_ROLE_CR0	(BIT_ULL(31) | BIT_ULL(16))			/* PG, WP */
+#define MMU_ROLE_CR4	(BIT_ULL(4) | BIT_ULL(5) | BIT_ULL(12) |	/* PSE, PAE, LA57 */ \
+			 BIT_ULL(20) | BIT_ULL(21) | BIT_ULL(22))	/* SMEP, SMAP, PKE */
+#define MMU_ROLE_EFER	(BIT_ULL(10) | BIT_ULL(11))			/* LMA, NX */
+#define MMU_ROLE_HFLAGS	(BIT_ULL(5) | BIT_ULL(6))	/* KVM's: guest mode, SMM */
+
+struct mmu_role_memo {
+	u64 inputs;		/* mmu_role_inputs() */
+	u64 cpu_role;		/* that stock made of them; 0: nothing remembered */
+	u32 root_role;
+};
+
+/* Of the EPT context, whose role has nothing to do with CR0, CR4 and EFER. */
+struct mmu_ept_memo {
+	u64 eptp;
+	u64 cpu_role;		/* 0: nothing remembered */
+	bool execonly, ad;
+};
+
+/* Kept per vCPU. */
+struct mmu_switch_memo {
+	struct mmu_role_memo l1, l2;	/* root_mmu, nested_mmu */
+	struct mmu_ept_memo ept;	/* guest_mmu */
+};
+
+/**
+ * mmu_role_inputs - everything that a role is made of, but for CPUID
+ * @cr0: the guest's CR0
+ * @cr4: the guest's CR4
+ * @efer: the guest's EFER
+ * @hflags: KVM's flags of the vCPU
+ *
+ * Return: a number, the same if and only if all inputs are the same.  No two inputs
+ *	   share a bit of it.
+ */
+static __always_inline u64 mmu_role_inputs(u64 cr0, u64 cr4, u64 efer, u64 hflags)
+{
+	return (cr0 & MMU_ROLE_CR0) | (cr4 & MMU_ROLE_CR4) | (efer & MMU_ROLE_EFER) |
+	       (hflags & MMU_ROLE_HFLAGS) << 32;
+}
+
+#endif /* KVM_INTEL_FAST_MMU_SWITCH_TYPES_H */
