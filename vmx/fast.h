@@ -29,6 +29,7 @@ struct fast_vcpu {
 	struct checks_memo checks;
 	struct mmu_switch_memo mmu;
 	struct preemption_timer preemption_timer;
+	bool read_shadow_follows;		/* nested/vmcs02.h */
 	u32 host_segments_digest;		/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };
@@ -65,6 +66,7 @@ enum fast_switch_part {
 	FAST_SWITCH_PREEMPTION_TIMER,	/* nested/preemption_timer.c */
 	FAST_SWITCH_CHECKS,		/* nested/checks.c */
 	FAST_SWITCH_MMU_ROLES,		/* nested/mmu_switch.c */
+	FAST_SWITCH_VMCS02,		/* nested/vmcs02.h */
 	NR_FAST_SWITCH_PARTS
 };
 
