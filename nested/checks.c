@@ -21,9 +21,10 @@
  *   module parameters						constant
  *   enlightened VMCS in use					always checked
  *
- * A field that is shadowed in addition to those of vmcs_shadow_fields.h is written
- * without an exit: it must be compared, or its copy to vmcs12 must call
- * nested_checks_written() when the value differs.
+ * A field that the shadow VMCS serves is written without an exit.  Stock's list of them
+ * (vmcs_shadow_fields.h) is among those that are compared, or the build fails; copying
+ * from a shadow VMCS of another set (shadow.c) calls nested_checks_written() for a
+ * field that changed.
  *
  * A DEBUGCTL with bits that KVM ignores makes stock log a line each time, so that
  * is not remembered.

@@ -44,6 +44,7 @@
  */
 #include <asm/unaligned.h>
 
+#include "nested/checks.h"
 #include "nested/shadow.h"
 #include "vmx/nested.h"
 
@@ -98,6 +99,7 @@ static noinline void changed_by_l1(struct vcpu_vmx *vmx, struct shadow_entry *en
 	vmcs12_write_any(get_vmcs12(&vmx->vcpu), entry->encoding, entry->offset, value);
 	if (entry->dirties)
 		vmx->nested.dirty_vmcs12 = true;
+	nested_checks_written(&vmx->vcpu, entry->encoding);
 	vmx->fast.counters.shadow_changed_in++;
 }
 
