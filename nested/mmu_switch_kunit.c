@@ -13,7 +13,7 @@ static void flip(struct kunit *test, int which, u64 matter, u64 background)
 	for (bit = 0; bit < 64; bit++) {
 		in[which] = background ^ BIT_ULL(bit);
 		after = mmu_role_inputs(in[0], in[1], in[2], in[3]);
-		KUNIT_EXPECT_EQ_MSG(test, before != after, (bool)(matter & BIT_ULL(bit)),
+		KUNIT_ASSERT_EQ_MSG(test, before != after, (bool)(matter & BIT_ULL(bit)),
 				    "input %d, bit %d", which, bit);
 	}
 }

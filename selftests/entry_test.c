@@ -217,13 +217,14 @@ static void l1_two_vmcss(struct vmx_pages *vmx)
 	GUEST_ASSERT(!vmclear(vmx->shadow_vmcs_gpa));
 	GUEST_ASSERT(!vmptrld(vmx->shadow_vmcs_gpa));
 	prepare(vmx);
+	/* Both have run, and are the same but for this. */
+	warm_up();
 	vmwrite(HOST_TR_BASE, NOT_CANONICAL);
 	for (i = 0; i < 4; i++) {
 		GUEST_ASSERT(!vmptrld(vmx->vmcs_gpa));
 		launched = i > 0;
 		warm_up();
 		GUEST_ASSERT(!vmptrld(vmx->shadow_vmcs_gpa));
-		launched = false;
 		result[i] = enter();
 	}
 	GUEST_DONE();
