@@ -56,18 +56,20 @@ static __always_inline bool unchecked(unsigned long field)
 
 static void gather(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, struct checks_inputs *in)
 {
-#define FIELD(name) in->name = vmcs12->name;
-	CHECKS_VMCS12_FIELDS(FIELD)
+	*in = (struct checks_inputs) {
+#define FIELD(name) .name = vmcs12->name,
+		CHECKS_VMCS12_FIELDS(FIELD)
 #undef FIELD
+		.l1_efer = vcpu->arch.efer,
+		.l1_cr4_la57 = vcpu->arch.cr4 & X86_CR4_LA57,
+		.disabled_quirks = vcpu->kvm->arch.disabled_quirks,
+	};
 	/* No field that stock shadows, and whose VMWRITE would forget, is overlooked. */
 #define SHADOW_FIELD_RO(field, name)
 #define SHADOW_FIELD_RW(field, name)						\
 	BUILD_BUG_ON(checks_depend_on(field) && !unchecked(field) &&		\
 		     !compared(offsetof(struct vmcs12, name)));
 #include "vmx/vmcs_shadow_fields.h"
-	in->l1_efer = vcpu->arch.efer;
-	in->l1_cr4_la57 = vcpu->arch.cr4 & X86_CR4_LA57;
-	in->disabled_quirks = vcpu->kvm->arch.disabled_quirks;
 }
 
 /* Whatever is not a plain hit. */
@@ -106,11 +108,11 @@ bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 	const struct checks_inputs *in = &memo->inputs;
-	u64 different = 0;
+	u64 different;
 	bool same;
 
-#define FIELD(name) different |= in->name ^ vmcs12->name;
-	CHECKS_VMCS12_FIELDS(FIELD)
+#define FIELD(name) (in->name ^ vmcs12->name) |
+	different = CHECKS_VMCS12_FIELDS(FIELD) 0;
 #undef FIELD
 	/* CR4.LA57 is never the guest's own. */
 	BUILD_BUG_ON(KVM_POSSIBLE_CR4_GUEST_BITS & X86_CR4_LA57);

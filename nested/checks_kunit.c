@@ -46,6 +46,7 @@ static struct kunit_suite suite = {
 	.name = "checks",
 	.test_cases = cases,
 };
+
 kunit_test_suite(suite);
 
 MODULE_LICENSE("GPL");

@@ -96,7 +96,8 @@ void mmu_switch_init(struct kvm_vcpu *vcpu)
 	 * A role in use is marked valid, so it is not that of an empty memo, which
 	 * it stays without EPT and without this part.
 	 */
-	if (likely(mmu->cpu_role.as_u64 == memo->cpu_role && mmu->root_role.word == memo->root_role &&
+	if (likely(mmu->cpu_role.as_u64 == memo->cpu_role &&
+		   mmu->root_role.word == memo->root_role &&
 		   (vcpu->arch.regs_avail & cached) == cached && !fast_verify &&
 		   memo->inputs == mmu_role_inputs(vcpu->arch.cr0, vcpu->arch.cr4,
 						   vcpu->arch.efer, vcpu->arch.hflags)))

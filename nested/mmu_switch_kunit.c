@@ -63,6 +63,7 @@ static struct kunit_suite suite = {
 	.name = "mmu_switch",
 	.test_cases = cases,
 };
+
 kunit_test_suite(suite);
 
 MODULE_LICENSE("GPL");

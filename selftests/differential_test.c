@@ -189,7 +189,8 @@ static void prepare_host(void)
 	struct sigaction action = { .sa_handler = on_alarm };
 
 	write_word("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
-	write_word("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "1000000");
+	write_word("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
+		   "1000000");
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	sigaction(SIGALRM, &action, NULL);
 	user_cpu(0);

@@ -26,7 +26,7 @@
 #define GUEST		0x80000021	/* VM-entry failure, invalid guest state */
 #define VMCALL		18
 #define PREEMPTION_TIMER 52
-#define NOT_CANONICAL	(1ull << 60)
+#define NOT_CANONICAL	BIT_ULL(60)
 #define EFER_BITS	(EFER_LME | EFER_LMA)
 
 /* A field, a value that the checks refuse, and how. */
@@ -87,27 +87,32 @@ static unsigned long l2_stack[64];
 static bool launched;
 
 /* Registers of L2 are L1's, so these use none. */
-void l2_calls(void), l2_spins(void), l2_works(void), l2_stops(void), l2_is_undefined(void);
+void l2_calls(void);
+void l2_spins(void);
+void l2_works(void);
+void l2_stops(void);
+void l2_is_undefined(void);
 asm(".pushsection .text\n"
-    "l2_calls:	vmcall; jmp l2_calls\n"
-    "l2_spins:	jmp l2_spins\n"
-    "l2_works:	mov $1000000, %ecx\n"
-    "1:		dec %ecx; jnz 1b\n"
-    "		vmcall\n"
-    /* User space sees an access to a port that nobody has. */
-    "l2_stops:	xor %eax, %eax\n"
-    "		mov $0x99, %dx\n"
-    "		out %al, %dx\n"
-    "		vmcall\n"
-    "l2_is_undefined: ud2\n"
-    ".popsection");
+	"l2_calls:	vmcall; jmp l2_calls\n"
+	"l2_spins:	jmp l2_spins\n"
+	"l2_works:	mov $1000000, %ecx\n"
+	"1:		dec %ecx; jnz 1b\n"
+	"		vmcall\n"
+	/* User space sees an access to a port that nobody has. */
+	"l2_stops:	xor %eax, %eax\n"
+	"		mov $0x99, %dx\n"
+	"		out %al, %dx\n"
+	"		vmcall\n"
+	"l2_is_undefined: ud2\n"
+	".popsection");
 
 /* Handlers of SYSCALL, in L1's ring 0. */
-void syscall_1(void), syscall_2(void);
+void syscall_1(void);
+void syscall_2(void);
 asm(".pushsection .text\n"
-    "syscall_1:	mov $1, %eax; jmp *%rcx\n"
-    "syscall_2:	mov $2, %eax; jmp *%rcx\n"
-    ".popsection");
+	"syscall_1:	mov $1, %eax; jmp *%rcx\n"
+	"syscall_2:	mov $2, %eax; jmp *%rcx\n"
+	".popsection");
 
 static uint64_t do_syscall(void)
 {
@@ -401,7 +406,7 @@ static uint64_t run(void)
 
 static void finish(void)
 {
-	TEST_ASSERT(run() == UCALL_DONE, "guest did not finish");
+	TEST_ASSERT(run() == UCALL_DONE, "the guest is not done");
 	sync_global_from_guest(vm, result);
 	sync_global_from_guest(vm, result_bad);
 	sync_global_from_guest(vm, result_good);

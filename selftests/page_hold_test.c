@@ -1579,9 +1579,15 @@ static void memory_is_freed(void)
 		map_anonymous(page(0), SLOT_PAGES * PAGE);
 		new_vm();
 		switch (i % 3) {
-		case 0: pause_in_l2(0); break;
-		case 1: ASK(.operation = L1_ENTER, .count = 2); break;
-		default: ASK(.operation = L1_ALTERNATE, .count = 2, .value = KEPT_VMCSS); break;
+		case 0:
+			pause_in_l2(0);
+			break;
+		case 1:
+			ASK(.operation = L1_ENTER, .count = 2);
+			break;
+		default:
+			ASK(.operation = L1_ALTERNATE, .count = 2, .value = KEPT_VMCSS);
+			break;
 		}
 		kvm_vm_free(vm);
 		for (number = 0; number < SLOT_PAGES; number++)

@@ -20,12 +20,13 @@ checkpatch() {
 	local types=$1
 	shift
 	perl "$work/scripts/checkpatch.pl" --strict --no-tree --terse --no-summary --file \
-		--ignore "COMPLEX_MACRO,MACRO_ARG_REUSE,TRAILING_SEMICOLON,$types" \
+		--ignore "COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,TRAILING_SEMICOLON,$types" \
 		--max-line-length=100 "$@"
 }
 
-# The kernel's own types and macros do not exist in user space.
-user_space=PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_FALLTHROUGH,VOLATILE,MULTIPLE_ASSIGNMENTS
+# In user space the kernel's own types and macros do not exist, and labels of inline asm are
+# declared beside it.
+user_space=AVOID_EXTERNS,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_FALLTHROUGH,VOLATILE,MULTIPLE_ASSIGNMENTS
 
 sparse_is_clean() {
 	local release out
