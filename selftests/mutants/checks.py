@@ -192,9 +192,9 @@ def switch_debug(tree):
     return in_machine(switch_spec(tree, 'debug', ''))
 
 
-def shadow_with(tree, options):
+def shadow_with(tree, options, cpu_model=machine.Spec.cpu_model):
     return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
-                                   kvm_intel_opts=options,
+                                   kvm_intel_opts=options, cpu_model=cpu_model,
                                    program=[os.path.join(programs(), 'shadow_test')],
                                    time_limit=MACHINE_LIMIT))
 
@@ -223,6 +223,11 @@ def entry(tree):
 def entry_verify(tree):
     """The same, seen by verify=1."""
     return in_machine(entry_spec(tree, 'verify=1'), 'verify_found_nothing')
+
+
+def shadow_absent(tree):
+    """The same on a CPU that lacks some of the fields."""
+    return shadow_with(tree, '', 'broadwell_ult')
 
 
 def bad_input(tree):
@@ -306,6 +311,7 @@ CHECKS = {
     'shadow-verify': shadow_verify,
     'entry': entry,
     'entry-verify': entry_verify,
+    'shadow-absent': shadow_absent,
     'badinput': bad_input,
     'pages': pages,
     'mitigations': mitigation_counts,
