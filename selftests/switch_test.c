@@ -27,12 +27,14 @@
 #define VECTOR_STEP	0x13	/* so that each word of the IRR has its turn */
 #define EXIT_REASON_TIMER	52
 #define APIC_SELF_IPI	0x3f0
+#define EVENT_VALID	BIT(31)	/* an external interrupt */
+#define RFLAGS_IF	BIT(9)
 
 /* Where the VM stopped. */
 enum { IN_L1 = 1, IN_L2, FINISHED };
 
 enum part { PART_CPUID, PART_SYSCALL, PART_SEGMENTS, PART_INTERRUPTS, PART_TIMER,
-	    PART_TIMER_LEFT, PART_RESTART };
+	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS };
 
 static struct {
 	uint64_t part, tsc_khz;
@@ -265,6 +267,22 @@ static void l1_timer_left(struct vmx_pages *vmx)
 	GUEST_SYNC(IN_L1);
 }
 
+/* L1 injects the same event each time. */
+static void l1_events(struct vmx_pages *vmx)
+{
+	int i;
+
+	x2apic_enable();
+	start_vmx(vmx);
+	for (i = 0; i < ROUNDS; i++) {
+		vector_seen = 0;
+		vmwrite(VM_ENTRY_INTR_INFO_FIELD, EVENT_VALID | FIRST_VECTOR);
+		vmwrite(GUEST_RFLAGS, RFLAGS_IF | 2);
+		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+		GUEST_ASSERT_2(vector_seen == FIRST_VECTOR, i, vector_seen);
+	}
+}
+
 /* VMXOFF frees vmcs02, VMXON makes another. */
 static void l1_restart(struct vmx_pages *vmx)
 {
@@ -288,6 +306,7 @@ static void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_TIMER] = l1_timer,
 		[PART_TIMER_LEFT] = l1_timer_left,
 		[PART_RESTART] = l1_restart,
+		[PART_EVENTS] = l1_events,
 	};
 
 	parts[request.part](vmx);
@@ -526,6 +545,11 @@ static void destroyed_with_timer_armed(void)
 	}
 }
 
+static void l2_gets_each_event(void)
+{
+	run_to_the_end(PART_EVENTS);
+}
+
 static void vmx_restarted(void)
 {
 	run_to_the_end(PART_RESTART);
@@ -569,6 +593,7 @@ static const struct {
 	CASE(l2s_timer_in_time),
 	CASE(destroyed_with_timer_armed),
 	CASE(vmx_restarted),
+	CASE(l2_gets_each_event),
 	CASE(verify_found_nothing),
 #undef CASE
 };

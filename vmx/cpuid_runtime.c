@@ -24,11 +24,17 @@
  */
 #include <linux/jhash.h>
 
-#include "cpuid.h"
 #include "vmx/vmx.h"
 #include "vmx/cpuid_runtime.h"
 
-static void look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
+/**
+ * cpuid_memo_look_up - find the entries and features of a vCPU
+ * @vcpu: the vCPU
+ * @memo: its memo
+ *
+ * Context: the vCPU's thread, interrupts on.
+ */
+void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
 {
 	struct kvm_cpuid_entry2 *entry;
 
@@ -48,15 +54,6 @@ static void look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
 	if (vcpu->arch.kvm_cpuid_base)
 		memo->kvm_features = kvm_find_cpuid_entry(vcpu, vcpu->arch.kvm_cpuid_base |
 							  KVM_CPUID_FEATURES);
-}
-
-static __always_inline struct cpuid_memo *get_memo(struct kvm_vcpu *vcpu)
-{
-	struct cpuid_memo *memo = &to_vmx(vcpu)->fast.cpuid;
-
-	if (unlikely(!memo->valid))
-		look_up(vcpu, memo);
-	return memo;
 }
 
 /* What stock does, with the entries and the sizes at hand. */
@@ -123,7 +120,7 @@ void cpuid_runtime_update(struct kvm_vcpu *vcpu)
 		return;
 	}
 
-	memo = get_memo(vcpu);
+	memo = cpuid_memo(vcpu);
 	if (unlikely(!memo->sizes_valid || memo->xcr0 != vcpu->arch.xcr0)) {
 		if (memo->sizes_valid)
 			counters->cpuid_miss_xcr0++;
@@ -145,61 +142,25 @@ void cpuid_runtime_update(struct kvm_vcpu *vcpu)
 		verify_bits(vcpu);
 }
 
-static void verify_feature(struct kvm_vcpu *vcpu, bool *ours, bool stocks)
+/**
+ * cpuid_verify - verify=1: is a remembered feature still the vCPU's?
+ * @vcpu: the vCPU
+ * @ours: whether it has the feature, as remembered
+ * @stocks: whether guest_cpuid_has() says so
+ *
+ * Context: the vCPU's thread.
+ * Return: @stocks.
+ */
+noinline bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
 
 	counters->cpuid_verify_checks++;
-	if (*ours != stocks) {
+	if (ours != stocks) {
 		counters->cpuid_verify_mismatches++;
-		*ours = stocks;
 		WARN_ONCE(1, "kvm-intel-fast: a remembered CPUID feature is not the vCPU's\n");
 	}
-}
-
-/**
- * cpuid_has_spec_ctrl - does the guest have IA32_SPEC_CTRL and IBRS?
- * @vcpu: the vCPU
- *
- * Decides about the barrier on a nested exit, so it is never merely likely to be
- * right: see the head of this file.
- *
- * Context: the vCPU's thread, interrupts on.
- * Return: what guest_cpuid_has() would say.
- */
-bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
-{
-	struct cpuid_memo *memo;
-
-	if (!fast_switch_does(FAST_SWITCH_CPUID))
-		return guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
-	memo = get_memo(vcpu);
-	if (fast_verify)
-		verify_feature(vcpu, &memo->spec_ctrl,
-			       guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL));
-	return memo->spec_ctrl;
-}
-
-/**
- * cpuid_has_tsc_aux - does the guest have an instruction that reads IA32_TSC_AUX?
- * @vcpu: the vCPU
- *
- * Context: the vCPU's thread, interrupts on.
- * Return: whether guest_cpuid_has() knows RDTSCP or RDPID.
- */
-bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
-{
-	struct cpuid_memo *memo;
-
-	if (!fast_switch_does(FAST_SWITCH_CPUID))
-		return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
-		       guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
-	memo = get_memo(vcpu);
-	if (fast_verify)
-		verify_feature(vcpu, &memo->tsc_aux,
-			       guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
-			       guest_cpuid_has(vcpu, X86_FEATURE_RDPID));
-	return memo->tsc_aux;
+	return stocks;
 }
 
 /**

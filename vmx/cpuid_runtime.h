@@ -1,12 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/* The vCPU's CPUID entries, looked up once: see cpuid_runtime.c. */
 #ifndef KVM_INTEL_FAST_CPUID_RUNTIME_H
 #define KVM_INTEL_FAST_CPUID_RUNTIME_H
 
-struct kvm_vcpu;
+#include "cpuid.h"
+#include "vmx/vmx.h"
 
+void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo);
 void cpuid_memo_forget(struct kvm_vcpu *vcpu);
 void cpuid_runtime_update(struct kvm_vcpu *vcpu);
-bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu);
-bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu);
+bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks);
+
+static __always_inline struct cpuid_memo *cpuid_memo(struct kvm_vcpu *vcpu)
+{
+	struct cpuid_memo *memo = &to_vmx(vcpu)->fast.cpuid;
+
+	if (unlikely(!memo->valid))
+		cpuid_memo_look_up(vcpu, memo);
+	return memo;
+}
+
+/**
+ * cpuid_has_spec_ctrl - does the guest have IA32_SPEC_CTRL and IBRS?
+ * @vcpu: the vCPU
+ *
+ * Decides about the barrier on a nested exit, so it is never merely likely to be
+ * right: see the head of cpuid_runtime.c.
+ *
+ * Context: the vCPU's thread, interrupts on.
+ * Return: what guest_cpuid_has() would say.
+ */
+static __always_inline bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
+{
+	bool has;
+
+	if (!fast_switch_does(FAST_SWITCH_CPUID))
+		return guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
+	has = cpuid_memo(vcpu)->spec_ctrl;
+	if (fast_verify)
+		has = cpuid_verify(vcpu, has, guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL));
+	return has;
+}
+
+/**
+ * cpuid_has_tsc_aux - does the guest have an instruction that reads IA32_TSC_AUX?
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread, interrupts on.
+ * Return: whether guest_cpuid_has() knows RDTSCP or RDPID.
+ */
+static __always_inline bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
+{
+	bool has;
+
+	if (!fast_switch_does(FAST_SWITCH_CPUID))
+		return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
+		       guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+	has = cpuid_memo(vcpu)->tsc_aux;
+	if (fast_verify)
+		has = cpuid_verify(vcpu, has, guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
+					      guest_cpuid_has(vcpu, X86_FEATURE_RDPID));
+	return has;
+}
 
 #endif /* KVM_INTEL_FAST_CPUID_RUNTIME_H */

@@ -8,8 +8,9 @@
  *
  * Which fields: KNOWN_FIELDS.  VM exits do not save them (KVM sets neither "save
  * IA32_PAT" nor "save IA32_EFER" in a VMCS that it runs), and VMFUNC, which could
- * change the EPT pointer, has no function enabled.  None of them is one of the
- * major controls, whose values stock remembers itself.
+ * change the EPT pointer, has no function enabled.  VM_ENTRY_INTR_INFO_FIELD is known
+ * only while its valid bit is clear: a VM exit clears that bit and no other.  None of
+ * the fields is one of the major controls, whose values stock remembers itself.
  *
  * | who writes a field			| how we know			|
  * |------------------------------------|-------------------------------|
@@ -54,7 +55,8 @@
 	FIELD(APIC_ACCESS_ADDR)			\
 	FIELD(POSTED_INTR_DESC_ADDR)		\
 	FIELD(GUEST_IA32_PAT)			\
-	FIELD(GUEST_IA32_EFER)
+	FIELD(GUEST_IA32_EFER)			\
+	FIELD(VM_ENTRY_INTR_INFO_FIELD)
 
 enum known_field {
 #define FIELD(name) KNOWN_##name,
@@ -68,6 +70,7 @@ struct known_fields {
 	u32 valid;		/* bit n: value[n] is what the field has */
 	u64 value[NR_KNOWN_FIELDS];
 	struct fast_counters *counters;
+	u64 skipped;		/* since the VMCS became current */
 };
 
 /* Of the current VMCS. */
@@ -115,10 +118,12 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
 
 	known = this_cpu_read(current_known_fields);
 	if ((known->valid & BIT(n)) && known->value[n] == value) {
-		known->counters->vmwrites_unchanged++;
+		known->skipped++;
 		return !fast_verify || known_field_verify(known, field, n);
 	}
-	if (fast_switch_does(FAST_SWITCH_KNOWN_FIELDS)) {
+	if (field == VM_ENTRY_INTR_INFO_FIELD && (value & INTR_INFO_VALID_MASK)) {
+		known->valid &= ~BIT(n);
+	} else if (fast_switch_does(FAST_SWITCH_KNOWN_FIELDS)) {
 		known->value[n] = value;
 		known->valid |= BIT(n);
 	}
@@ -173,6 +178,8 @@ static inline void known_fields_forget(struct known_fields *known)
 static __always_inline void known_fields_load(struct known_fields *known,
 					      struct fast_counters *counters)
 {
+	counters->vmwrites_unchanged += known->skipped;
+	known->skipped = 0;
 	known->counters = counters;
 	this_cpu_write(current_known_fields, known);
 }

@@ -3,10 +3,44 @@
 #define KVM_INTEL_FAST_USER_RETURN_H
 
 #include "vmx/vmx.h"
+#include "vmx/cpuid_runtime.h"
+
+/* Slots, a bit each; 0 if this CPU has none of them. */
+struct user_return_slots {
+	u8 syscall;	/* STAR, LSTAR, SYSCALL_MASK */
+	u8 efer;
+	u8 tsc_aux;
+	u8 always;	/* TSX_CTRL, on CPUs with RTM */
+};
+
+extern struct user_return_slots user_return_slots;
 
 void user_return_init(void) __init;
-void user_return_setup(struct vcpu_vmx *vmx, bool load_efer);
-bool user_return_has_efer(void);
+void user_return_verify(struct vcpu_vmx *vmx);
+
+/**
+ * user_return_has_efer - does this CPU have EFER?
+ *
+ * Return: whether vmx_find_uret_msr() would find it.
+ */
+static __always_inline bool user_return_has_efer(void)
+{
+	return user_return_slots.efer;
+}
+
+/**
+ * user_return_wanted - does the guest need its value of an MSR in hardware?
+ * @vmx: the vCPU
+ * @slot: of the MSR in vmx->guest_uret_msrs
+ *
+ * Return: true if so.
+ */
+static __always_inline bool user_return_wanted(struct vcpu_vmx *vmx, unsigned int slot)
+{
+	if (fast_switch_does(FAST_SWITCH_USER_RETURN))
+		return vmx->fast.user_return.wanted & BIT(slot);
+	return vmx->guest_uret_msrs[slot].load_into_hardware;
+}
 
 /**
  * user_return_loaded - the MSRs that the guest needs were loaded
@@ -29,6 +63,38 @@ static __always_inline void user_return_loaded(struct vcpu_vmx *vmx)
 static __always_inline void user_return_set(struct vcpu_vmx *vmx, unsigned int slot)
 {
 	vmx->fast.user_return.in_hardware &= ~BIT(slot);
+}
+
+/**
+ * user_return_setup - the guest's EFER was written
+ * @vmx: the vCPU, its new EFER in place
+ * @load_efer: EFER is one of the MSRs; its value may have changed
+ *
+ * Context: the vCPU's thread; interrupts on.
+ */
+static __always_inline void user_return_setup(struct vcpu_vmx *vmx, bool load_efer)
+{
+	struct user_return_memo *memo = &vmx->fast.user_return;
+	u8 wanted = user_return_slots.always;
+
+	if ((vmx->vcpu.arch.efer & (EFER_LMA | EFER_SCE)) == (EFER_LMA | EFER_SCE))
+		wanted |= user_return_slots.syscall;
+	if (cpuid_has_tsc_aux(&vmx->vcpu))
+		wanted |= user_return_slots.tsc_aux;
+	if (load_efer) {
+		wanted |= user_return_slots.efer;
+		memo->in_hardware &= ~user_return_slots.efer;
+	}
+	memo->wanted = wanted;
+
+	if (wanted & ~memo->in_hardware) {
+		vmx->guest_uret_msrs_loaded = false;
+		vmx->fast.counters.user_return_reload++;
+		return;
+	}
+	vmx->fast.counters.user_return_kept++;
+	if (fast_verify)
+		user_return_verify(vmx);
 }
 
 #endif /* KVM_INTEL_FAST_USER_RETURN_H */

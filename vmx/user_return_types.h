@@ -7,7 +7,7 @@
 
 /* Bit n is slot n of vmx->guest_uret_msrs. */
 struct user_return_memo {
-	u8 wanted;	/* the guest needs its value: load_into_hardware */
+	u8 wanted;	/* the guest needs its value: stock's load_into_hardware */
 	/*
 	 * The MSR has the guest's value, if vmx->guest_uret_msrs_loaded; without
 	 * meaning otherwise.
