@@ -74,6 +74,7 @@ enum operation {
 	L1_ALTERNATE,	/* L1_ENTER of "value" VMCSs in turn */
 	L1_CLEAR,	/* VMCLEAR and start VMCS "vmcs" anew */
 	L1_RESTART,	/* VMXOFF, VMXON, and VMCS "vmcs" anew */
+	L1_LEAVE,	/* VMCLEAR "vmcs", VMXOFF, VMXON; no VMCS is current */
 };
 
 enum mode { XAPIC, X2APIC, NO_APIC };
@@ -316,6 +317,11 @@ static void l1_do(struct vmx_pages *vmx)
 			enter(i % request.value);
 		}
 		select_vmcs(vmcs);
+		break;
+	case L1_LEAVE:
+		GUEST_ASSERT(!vmclear(vmcs_gpa(vmcs)));
+		asm volatile("vmxoff" : : : "cc", "memory");
+		GUEST_ASSERT(prepare_for_vmx_operation(vmx));
 		break;
 	case L1_RESTART:
 		asm volatile("vmxoff" : : : "cc", "memory");
@@ -714,16 +720,17 @@ static void l1_stores_under_x2apic(void)
 		skip_reason = "no virtual x2APIC";
 		return;
 	}
-	for (i = 0; i < 6; i++) {
-		set_x2apic(!(i & 2));
+	/* The mode changes with the bit, and without it. */
+	for (i = 0; i < 8; i++) {
+		set_x2apic(!(i & 1));
 		page(VAPIC)[TPR] = 0x70 + i;
-		ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = i & 1);
+		ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = i >> 1 & 1);
 		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR,
 		    .msr = MSR_TPR, .reads = READS);
-		EXPECT(answer.exits == (i & 1 ? READS : 0) && !answer.failed,
+		EXPECT(answer.exits == (i & 2 ? READS : 0) && !answer.failed,
 		       "step %d: %lu exits to L1", i, answer.exits);
-		if (!(i & 1))
-			EXPECT(answer.value == (i & 2 ? 0 : 0x70 + i),
+		if (!(i & 2))
+			EXPECT(answer.value == (i & 1 ? 0 : 0x70 + i),
 			       "step %d: read %#lx", i, answer.value);
 	}
 	ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = 0);
@@ -1418,6 +1425,27 @@ static void cleared_and_restarted(void)
 	}
 }
 
+/* VMCS 0, which is not current then, goes on after VMXOFF and VMXON. */
+static void left_and_entered(void)
+{
+	uint64_t misses;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		expect_pages_in_use();
+		ASK(.operation = L1_SELECT, .vmcs = 1);
+		ASK(.operation = L1_ENTER, .vmcs = 1, .count = 1);
+		misses = page_misses();
+		ASK(.operation = L1_LEAVE, .vmcs = 1);
+		ASK(.operation = L1_SELECT, .vmcs = 0);
+		expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
+		EXPECT(!holds || page_misses() > misses, "held over it");
+		expect_pages_in_use();
+		ASK(.operation = L1_CLEAR, .vmcs = 1);
+		ASK(.operation = L1_SELECT, .vmcs = 0);
+	}
+}
+
 /* An APIC-access page outside memory: KVM gives up; then it is there again. */
 static void access_page_missing(void)
 {
@@ -1628,6 +1656,7 @@ static const struct {
 	CASE(protection_meanwhile),
 	CASE(slots_change_meanwhile),
 	CASE(cleared_and_restarted),
+	CASE(left_and_entered),
 	CASE(verify_found_nothing),
 	CASE(access_page_missing),
 	CASE(state_restored_in_new_vm),

@@ -39,7 +39,7 @@ PAGES_CASES = (
     'user_space_filters_an_msr', 'eight_vmcss', 'fields_name_other_pages',
     'slot_over_other_memory', 'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs',
     'dirty_log_read_while_l2_runs', 'mapping_replaced', 'mapping_replaced_while_l2_runs',
-    'cleared_and_restarted', 'destroyed_in_l2')
+    'cleared_and_restarted', 'left_and_entered', 'destroyed_in_l2')
 
 
 @dataclasses.dataclass
