@@ -44,6 +44,7 @@
 #define KILLED		20
 #define GONE_VMS	9
 #define KSM_ROUNDS	200	/* of 10 ms, until pages must have been merged */
+#define OTHERS		256	/* pages, more than a CPU keeps at hand */
 #define FILLER		(16ul << 20)
 #define NV		0xf2	/* posted-interrupt notification vector of L2 */
 #define POSTED_VECTOR	0x41
@@ -1029,15 +1030,20 @@ static void mapping_replaced(void)
 	expect_pages_in_use();
 }
 
+/* The page that L2 uses is not given to anyone else meanwhile. */
 static void mapping_replaced_while_l2_runs(void)
 {
+	uint8_t *others;
 	unsigned int i;
 
 	for (i = 0; i < 4; i++) {
 		page(VAPIC)[TPR] = 0x20;
 		pause_in_l2(0x20);
 		map_anonymous(page(all_pages[i]), PAGE);
+		others = map_anonymous(NULL, OTHERS * PAGE);
+		memset(others, 0xff, OTHERS * PAGE);
 		EXPECT(run() == 1, "L2");
+		munmap(others, OTHERS * PAGE);
 		EXPECT(answer.cr8 == 2, "page %u: CR8 %#lx in the entry before", i, answer.cr8);
 		expect_pages_in_use();
 	}

@@ -603,10 +603,17 @@ static void scene_dirty(struct program *p)
 	uint64_t page = one_in(4) ? some_page() :
 			one_in(3) ? PAGE_POSTED : PAGE_VIRTUAL_APIC0 + below(2);
 
-	L1(setup, below(VMCSS), some_config() | 1ul << CFG_TPR_SHADOW);
+	L1(setup, below(VMCSS), some_config() | CONFIG(TPR_SHADOW) | CONFIG(EXT_INTR));
 	USER(slot, page, SLOT_LOG);
 	L2(nothing);
 	USER(dirty_log, page);
+	if (one_in(2)) {	/* L2 leaves before it runs again */
+		USER(interrupt, 0x40 + below(16), 0);
+		L1(pause);
+		USER(dirty_log, page);
+		L2(nothing);
+		USER(dirty_log, page);
+	}
 	L2(in, 0x80, 1);
 	USER(dirty_log, page);
 	L2(cpuid, 0, 0);
