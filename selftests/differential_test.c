@@ -113,6 +113,8 @@ static void record_all(void)
 
 	if (full)
 		printf("end:\n");
+	if (stuck)
+		return;
 	user_regs();
 	record_result("nested", nested_read());
 	user_statistics();

@@ -169,6 +169,15 @@ static bool is_eptp(uint32_t field)
 	return (field & ~1) == EPT_POINTER;
 }
 
+/*
+ * Code that runs somewhere else in the program is another party's: it may do anything,
+ * for ever, or execute what has undefined results.  Elsewhere it faults, or finds zeros.
+ */
+static bool is_rip(uint32_t field)
+{
+	return field == GUEST_RIP || field == HOST_RIP;
+}
+
 /* Third argument of "vmwrite": 0 the value as it is, 1 changed by XOR. */
 static void perturb(struct program *p, uint32_t field)
 {
@@ -181,6 +190,8 @@ static void perturb(struct program *p, uint32_t field)
 
 	if (is_eptp(field))
 		L1(vmwrite, EPT_POINTER, 1ul << below(12), 1);
+	else if (is_rip(field))
+		L1(vmwrite, field, one_in(2) ? 1ul << 47 : PAGE_GPA(PAGE_DATA0), 0);
 	else if (one_in(2))
 		L1(vmwrite, field, 1ul << below((field >> 13) == 2 ? 32 : 64), 1);
 	else if (one_in(2))
@@ -249,7 +260,7 @@ static void scene_perturb(struct program *p)
 {
 	uint32_t field = some_field();
 
-	if (one_in(6) && !is_eptp(field))
+	if (one_in(6) && !is_eptp(field) && !is_rip(field))
 		L1(vmwrite_memory, field, one_in(2) ? 0 : random64());
 	else
 		perturb(p, field);

@@ -80,6 +80,8 @@ static bool interrupted(int error)
 		__vcpu_ioctl(vcpu, KVM_GET_MP_STATE, &mp);
 		record("mp", mp.mp_state);
 		end("stuck");
+		stuck = true;
+		mail->logged = 0;	/* how much there is depends on time */
 		return false;
 	}
 	if (error == EINTR || error == EAGAIN)

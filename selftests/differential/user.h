@@ -20,6 +20,7 @@ static uint32_t slot_flags[PAGES];
 static bool slot_moved[PAGES], slot_gone[PAGES];
 static enum party waiting;
 static bool ended;			/* the VM cannot go on */
+static bool stuck;			/* a guest loops: its state depends on time */
 static unsigned int single_steps;	/* for the next run */
 static bool immediate_next;
 static bool signal_next;

@@ -237,14 +237,21 @@ def bad_input(tree):
                                    cpus=2, time_limit=MACHINE_LIMIT))
 
 
+def pages_spec(tree, options):
+    return machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+                        kvm_intel_opts=options, append=machine.Spec.append + ' numa=fake=2',
+                        program=[os.path.join(programs(), 'page_hold_test'), *PAGES_CASES],
+                        cpus=2, time_limit=MACHINE_LIMIT)
+
+
 def pages(tree):
     """What L1 and L2 see of the pages that vmcs12 names; verify off, two NUMA nodes."""
-    return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
-                                   program=[os.path.join(programs(), 'page_hold_test'),
-                                            *PAGES_CASES],
-                                   append=machine.Spec.append + ' numa=fake=2',
-                                   cpus=2, time_limit=MACHINE_LIMIT),
-                      'fields_name_other_pages')
+    return in_machine(pages_spec(tree, ''), 'fields_name_other_pages')
+
+
+def pages_verify(tree):
+    """The same with verify=1: no mismatch, no warning."""
+    return in_machine(pages_spec(tree, 'verify=1'), 'fields_name_other_pages')
 
 
 def hooks(tree):
@@ -314,6 +321,7 @@ CHECKS = {
     'shadow-absent': shadow_absent,
     'badinput': bad_input,
     'pages': pages,
+    'pages-verify': pages_verify,
     'mitigations': mitigation_counts,
     'differential': differential,
 }
