@@ -40,8 +40,7 @@ void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
 
 	*memo = (struct cpuid_memo) { .valid = true };
 	memo->spec_ctrl = guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
-	memo->tsc_aux = guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
-			guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+	memo->tsc_aux = cpuid_find_tsc_aux(vcpu);
 
 	memo->leaf_1 = kvm_find_cpuid_entry(vcpu, 1);
 	if (boot_cpu_has(X86_FEATURE_PKU))

@@ -42,6 +42,13 @@ static __always_inline bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
 	return has;
 }
 
+/* Without what is remembered. */
+static inline bool cpuid_find_tsc_aux(struct kvm_vcpu *vcpu)
+{
+	return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
+	       guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+}
+
 /**
  * cpuid_has_tsc_aux - does the guest have an instruction that reads IA32_TSC_AUX?
  * @vcpu: the vCPU
@@ -54,12 +61,10 @@ static __always_inline bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
 	bool has;
 
 	if (!fast_switch_does(FAST_SWITCH_CPUID))
-		return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
-		       guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+		return cpuid_find_tsc_aux(vcpu);
 	has = cpuid_memo(vcpu)->tsc_aux;
 	if (fast_verify)
-		has = cpuid_verify(vcpu, has, guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
-					      guest_cpuid_has(vcpu, X86_FEATURE_RDPID));
+		has = cpuid_verify(vcpu, has, cpuid_find_tsc_aux(vcpu));
 	return has;
 }
 
