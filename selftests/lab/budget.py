@@ -20,7 +20,7 @@ import difference
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'budgets')
 TOLERANCE = 0.01
-LEAST = 100             # instructions of a function that is worth a line
+LEAST = 40              # instructions of a function that is worth a line
 COSTS = difference.COSTS
 HEADER = '''# SPDX-License-Identifier: GPL-2.0
 # What kvm-intel-fast may cost per iteration, by row of the quick bench: budget.py.

@@ -46,6 +46,7 @@ td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { backgr
 .bar span { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .stock { background: var(--stock); } .fast { background: var(--fast); }
 .y2017 { background: var(--y2017); }
+.cut { mask-image: linear-gradient(90deg, #000 70%, transparent 95%); }
 .key i { display: inline-block; width: .9rem; height: .75rem; margin: 0 .3rem 0 .9rem; }
 .flame { position: relative; overflow: hidden; font-size: 11px; line-height: 16px; }
 .flame div { position: absolute; height: 16px; overflow: hidden; white-space: nowrap;
@@ -136,7 +137,7 @@ def flame_graphs(runs, l1):
 
 
 def bars(runs):
-    """Ticks of each row; the longest bar is the dearest row."""
+    """Ticks of each row; a bar too long for the page is cut, and shows it."""
     rows = []
     for l1, mitigations, row, _, _ in runs.pairs():
         if mitigations == 'off':
@@ -144,18 +145,22 @@ def bars(runs):
             rows.append((l1, row, [(v, run['ticks']) for v, run in ticks if run]))
     if not rows:
         return ''
-    longest = max(ticks for _, _, values in rows for _, ticks in values)
+    # A row many times dearer than the others must not make them invisible.
+    everything = sorted(ticks for _, _, values in rows for _, ticks in values)
+    limit = 5 * everything[len(everything) // 2]
+    longest = max(ticks for ticks in everything if ticks <= limit)
     parts = []
     for l1, row, values in rows:
         name = tables.ROWS.get(row, row)
         if row != 'l1_cpuid':
-            name += ', ' + tables.L1_NAMES[l1]
+            name = 'L2 %s, %s' % (name, tables.L1_NAMES[l1])
         parts.append('<div class="name" style="--rows:%d">%s</div>' % (len(values),
                                                                        html.escape(name)))
         for variant, ticks in values:
             colour = 'y2017' if variant == '2017' else variant
-            parts.append('<div class="bar"><i class="%s" style="width:%.2f%%"></i><span>%s</span>'
-                         '</div>' % (colour, 100 * ticks / longest, tables.number(ticks)))
+            parts.append('<div class="bar"><i class="%s%s" style="width:%.2f%%"></i><span>%s</span>'
+                         '</div>' % (colour, ' cut' if ticks > longest else '',
+                                     min(100, 100 * ticks / longest), tables.number(ticks)))
     used = [v for v in VARIANTS if any(v == name for _, _, values in rows for name, _ in values)]
     key = ''.join('<i class="%s"></i>%s' % ('y2017' if v == '2017' else v, v) for v in used)
     return ('<h2>Instructions per iteration, host and guests together</h2>'
