@@ -375,9 +375,8 @@ static int set_fields(const char *text, const struct kernel_param *param)
 	char *copy = kstrdup(text, GFP_KERNEL), *rest = copy, *word;
 	int error = copy ? 0 : -ENOMEM;
 
-	while (!error && (word = strsep(&rest, ",\n")))
-		if (*word)
-			error = parse_one(word);
+	while (!error && (word = strsep(&rest, ",")))
+		error = parse_one(word);
 	kfree(copy);
 	if (!error)
 		error = param_set_charp(text, param);
