@@ -4,7 +4,8 @@
  * as a transcript that must be the same under stock and fast.
  *
  *   differential_test --seeds A-B       a line with a digest for each seed
- *   differential_test --full SEED       the whole transcript of one
+ *   differential_test --full SEED       the whole transcript of one; after
+ *                                       --verbose L1 logs each shadowed field
  *   differential_test --print SEED      the program that the seed makes
  *   differential_test --program FILE [--steps LIST]    run a file's program, whole
  *                                       transcript; only steps of LIST: 0,3-5,9
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "kvm_util.h"
@@ -45,6 +47,7 @@
 
 static bool use_evmcs;
 static bool mark;
+static bool verbose;
 
 static void create_vm(void)
 {
@@ -73,7 +76,7 @@ static void create_vm(void)
 
 	mail = addr_gva2hva(vm, (vm_vaddr_t)&box);
 	mail->mark = mark;
-	mail->verbose = full;
+	mail->verbose = verbose;
 	if (use_evmcs) {
 		vcpu_set_hv_cpuid(vcpu);
 		vcpu_enable_evmcs(vcpu);
@@ -144,14 +147,18 @@ static void check_verify(void)
 	fclose(stream);
 }
 
+static uint16_t after_step[MAX_STEPS];	/* the digest's low bits */
+
 static unsigned int run_program(const struct program *program)
 {
 	unsigned int i;
 
 	create_vm();
 	run_guest();
-	for (i = 0; i < program->count && !ended; i++)
+	for (i = 0; i < program->count && !ended; i++) {
 		run_step(i, &program->step[i]);
+		after_step[i] = digest;
+	}
 	record_all();
 	check_verify();
 	return i;
@@ -159,7 +166,7 @@ static unsigned int run_program(const struct program *program)
 
 static void in_child(const struct program *program, const char *title)
 {
-	unsigned int steps;
+	unsigned int steps, i;
 	int status;
 	pid_t pid;
 
@@ -167,7 +174,10 @@ static void in_child(const struct program *program, const char *title)
 	pid = fork();
 	if (!pid) {
 		steps = run_program(program);
-		printf("%s steps %u digest %016lx\n", title, steps, digest);
+		printf("%s steps %u digest %016lx after", title, steps, digest);
+		for (i = 0; i < steps; i++)
+			printf(" %04x", after_step[i]);
+		printf("\n");
 		fflush(stdout);
 		_exit(0);
 	}
@@ -189,12 +199,15 @@ static void write_word(const char *path, const char *word)
 static void prepare_host(void)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
+	struct utsname name;
 
 	write_word("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 	write_word("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
 		   "1000000");
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	sigaction(SIGALRM, &action, NULL);
+	if (!uname(&name) && strstr(name.release, "debug"))
+		slowness = 20;
 	user_cpu(0);
 	kvm_get_supported_cpuid();
 	image_read();
@@ -268,6 +281,10 @@ int main(int argc, char **argv)
 
 	if (i < argc && !strcmp(argv[i], "--mark")) {
 		marked = mark = true;
+		i++;
+	}
+	if (i < argc && !strcmp(argv[i], "--verbose")) {
+		verbose = true;
 		i++;
 	}
 	if (i < argc && !strcmp(argv[i], "--evmcs")) {

@@ -35,6 +35,8 @@ static void drain_log(void)
 	mail->logged = 0;
 }
 
+static unsigned int slowness = 1;	/* of this kernel */
+
 static void watchdog(uint64_t ns)
 {
 	struct itimerval timer = {
@@ -214,7 +216,7 @@ static void run_guest(void)
 	barked = 0;
 	if (storm.next)
 		storm_begin();
-	watchdog(storm.next ? STORM_NS : WATCHDOG_NS);
+	watchdog((storm.next ? STORM_NS : WATCHDOG_NS) * slowness);
 	while (!ended) {
 		if (exits++ == MOST_EXITS) {
 			end("too many exits");

@@ -9,7 +9,7 @@
 
 #define FIRST_SLOT	10
 #define SMRAM_SLOT	(FIRST_SLOT + PAGES)
-#define WATCHDOG_NS	100000000ul
+#define WATCHDOG_NS	100000000ul	/* of one run, unless the kernel is slow */
 #define STORM_NS	5000000000ul
 
 static struct kvm_vm *vm;
