@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -786,21 +785,12 @@ int main(void)
 {
 	unsigned int i;
 
-	setbuf(stdout, NULL);
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	begin_test();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE));
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 
 	ksft_print_header();
 	ksft_set_plan(ARRAY_SIZE(cases));
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		case_failed = false;
-		skip_reason = NULL;
-		cases[i].run();
-		if (skip_reason)
-			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
-		else
-			ksft_test_result(!case_failed, "%s\n", cases[i].name);
-	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		run_case(cases[i].name, cases[i].run);
 	ksft_finished();
 }

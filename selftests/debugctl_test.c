@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 
 #include "kvm_util.h"
 #include "processor.h"
@@ -689,9 +688,7 @@ int main(void)
 {
 	unsigned int i;
 
-	setbuf(stdout, NULL);
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	begin_test();
 	passes = parameter("debugctl_passthrough") == 'Y';
 
 	ksft_print_header();
@@ -700,15 +697,8 @@ int main(void)
 	pin_to_cpu(0);
 	host_debugctl_set(0, false);
 	create_vm();
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		case_failed = false;
-		skip_reason = NULL;
-		cases[i].run();
-		if (skip_reason)
-			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
-		else
-			ksft_test_result(!case_failed, "%s\n", cases[i].name);
-	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		run_case(cases[i].name, cases[i].run);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

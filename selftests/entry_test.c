@@ -10,7 +10,6 @@
  * spoils something.
  */
 #include <stddef.h>
-#include <sys/mount.h>
 
 #include "kvm_util.h"
 #include "processor.h"
@@ -608,20 +607,11 @@ int main(void)
 {
 	int i;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	begin_test();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE));
-	setbuf(stdout, NULL);
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	ksft_print_header();
 	ksft_set_plan(ARRAY_SIZE(cases));
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		case_failed = false;
-		skip_reason = NULL;
-		cases[i].run();
-		if (skip_reason)
-			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
-		else
-			ksft_test_result(!case_failed, "%s\n", cases[i].name);
-	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		run_case(cases[i].name, cases[i].run);
 	ksft_finished();
 }

@@ -6,6 +6,8 @@
 #ifndef FAST_TEST_H
 #define FAST_TEST_H
 
+#include <sys/mount.h>
+
 #include "kvm_util.h"
 #include "kselftest.h"
 
@@ -21,6 +23,26 @@ static const char *skip_reason;	/* set by a case that cannot run here */
 		case_failed = true;					\
 	}								\
 } while (0)
+
+/* What a program needs before its first line: VMX, the VMs' files in debugfs. */
+static inline void begin_test(void)
+{
+	setbuf(stdout, NULL);
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+}
+
+/* Run one case and print its result; it may set skip_reason. */
+static inline void run_case(const char *name, void (*run)(void))
+{
+	case_failed = false;
+	skip_reason = NULL;
+	run();
+	if (skip_reason)
+		ksft_test_result_skip("%s: %s\n", name, skip_reason);
+	else
+		ksft_test_result(!case_failed, "%s\n", name);
+}
 
 static inline uint64_t debugfs_value(const char *file, const char *name)
 {

@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -1688,9 +1687,7 @@ int main(int argc, char **argv)
 {
 	unsigned int i, plan = 0;
 
-	setbuf(stdout, NULL);
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	begin_test();
 	holds = parameter("page_cache") == 'Y';
 	merges = parameter("msr_bitmap_cache") == 'Y';
 
@@ -1705,15 +1702,8 @@ int main(int argc, char **argv)
 		plan += wanted(cases[i].name, argv + 1);
 	ksft_set_plan(plan);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (!wanted(cases[i].name, argv + 1))
-			continue;
-		case_failed = false;
-		skip_reason = NULL;
-		cases[i].run();
-		if (skip_reason)
-			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
-		else
-			ksft_test_result(!case_failed, "%s\n", cases[i].name);
+		if (wanted(cases[i].name, argv + 1))
+			run_case(cases[i].name, cases[i].run);
 	}
 	kvm_vm_free(vm);
 	ksft_finished();

@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 
 #include "kvm_util.h"
 #include "processor.h"
@@ -918,9 +917,7 @@ int main(void)
 {
 	unsigned int i;
 
-	setbuf(stdout, NULL);
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	begin_test();
 	fast = parameter("shadow_copy") == 'Y';
 	adaptive = fast && parameter("adaptive_shadow") == 'Y';
 
@@ -929,15 +926,8 @@ int main(void)
 	ksft_print_msg("the set of shadowed fields is %s\n",
 		       adaptive ? "adaptive" : fast ? "fixed" : "stock's");
 	create_vm();
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		case_failed = false;
-		skip_reason = NULL;
-		cases[i].run();
-		if (skip_reason)
-			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
-		else
-			ksft_test_result(!case_failed, "%s\n", cases[i].name);
-	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		run_case(cases[i].name, cases[i].run);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE
 #include <sched.h>
-#include <sys/mount.h>
 
 #include "kvm_util.h"
 #include "processor.h"
@@ -603,20 +602,11 @@ int main(void)
 {
 	unsigned int i;
 
-	setbuf(stdout, NULL);
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	begin_test();
 
 	ksft_print_header();
 	ksft_set_plan(ARRAY_SIZE(cases));
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		case_failed = false;
-		skip_reason = NULL;
-		cases[i].run();
-		if (skip_reason)
-			ksft_test_result_skip("%s: %s\n", cases[i].name, skip_reason);
-		else
-			ksft_test_result(!case_failed, "%s\n", cases[i].name);
-	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		run_case(cases[i].name, cases[i].run);
 	ksft_finished();
 }
