@@ -109,23 +109,36 @@ static void run_step(unsigned int number, const struct step *step)
 		printf("  = %016lx\n", digest);
 }
 
-/* What is the same at the end must have been the same on the way. */
-static void record_all(void)
+#define END_PARTS 5
+
+static uint16_t after_step[MAX_STEPS + END_PARTS];	/* the digest's low bits */
+
+/*
+ * What is the same at the end must have been the same on the way.  Returns how many
+ * parts were recorded; the digest after each is written to after.
+ */
+static unsigned int record_all(uint16_t *after)
 {
 	unsigned int i;
 
 	if (full)
 		printf("end:\n");
 	if (stuck)
-		return;
+		return 0;
 	user_regs();
+	after[0] = digest;
 	record_result("nested", nested_read());
+	after[1] = digest;
 	user_statistics();
+	after[2] = digest;
 	for (i = 0; i < PAGES; i++)
 		record_bytes("page", page_memory(i), PAGE_BYTES);
+	after[3] = digest;
 	for (i = 0; i < PAGES; i++)
 		if (slot_flags[i] & KVM_MEM_LOG_DIRTY_PAGES)
 			user_dirty_log(i);
+	after[4] = digest;
+	return END_PARTS;
 }
 
 /* kvm-intel-fast's own verdict; without it there is no such file. */
@@ -147,7 +160,7 @@ static void check_verify(void)
 	fclose(stream);
 }
 
-static uint16_t after_step[MAX_STEPS];	/* the digest's low bits */
+static unsigned int end_parts;
 
 static unsigned int run_program(const struct program *program)
 {
@@ -159,7 +172,7 @@ static unsigned int run_program(const struct program *program)
 		run_step(i, &program->step[i]);
 		after_step[i] = digest;
 	}
-	record_all();
+	end_parts = record_all(after_step + i);
 	check_verify();
 	return i;
 }
@@ -175,7 +188,7 @@ static void in_child(const struct program *program, const char *title)
 	if (!pid) {
 		steps = run_program(program);
 		printf("%s steps %u digest %016lx after", title, steps, digest);
-		for (i = 0; i < steps; i++)
+		for (i = 0; i < steps + end_parts; i++)
 			printf(" %04x", after_step[i]);
 		printf("\n");
 		fflush(stdout);

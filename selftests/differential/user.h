@@ -496,8 +496,13 @@ static void user_capability(unsigned int which)
 
 /* ------------------------------------------------------------- statistics -- */
 
-/* These depend on time, or on how L0 gets its work done: the exceptions. */
+/*
+ * These depend on time, or on how L0 gets its work done: the exceptions.  Injections
+ * are counted anew when L0's tick makes KVM take an event back just before VM entry
+ * (kvm_vcpu_exit_request()).
+ */
 static const char * const not_compared[] = {
+	"irq_injections", "nmi_injections",
 	"exits", "l1d_flush", "req_event", "host_state_reload",	/* fewer exits in fast */
 	"irq_exits", "fpu_reload", "halt_", "preemption_", "tlb_flush", "remote_tlb",
 	"blocking", "signal_exits", "max_mmu", "nx_lpage", "pages_", "mmu_",
