@@ -28,20 +28,27 @@
 #include "mmu.h"
 #include "nested/mmu_switch.h"
 
-/* verify=1: let stock do it, which must not change a role. */
-static void verify(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu)
+/* verify=1: stock did it, which must not have changed a role. */
+static void compare(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu,
+		    union kvm_cpu_role cpu_role, union kvm_mmu_page_role root_role)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
-	union kvm_mmu_page_role root_role = mmu->root_role;
-	union kvm_cpu_role cpu_role = mmu->cpu_role;
 
-	kvm_init_mmu(vcpu);
 	counters->mmu_roles_verify_checks++;
 	if (mmu->cpu_role.as_u64 == cpu_role.as_u64 && mmu->root_role.word == root_role.word)
 		return;
 	counters->mmu_roles_verify_mismatches++;
 	WARN_ONCE(1, "kvm-intel-fast: MMU role %#llx, which stock computes as %#llx\n",
 		  cpu_role.as_u64, mmu->cpu_role.as_u64);
+}
+
+static void verify(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu)
+{
+	union kvm_mmu_page_role root_role = mmu->root_role;
+	union kvm_cpu_role cpu_role = mmu->cpu_role;
+
+	kvm_init_mmu(vcpu);
+	compare(vcpu, mmu, cpu_role, root_role);
 }
 
 static noinline void init_slowly(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
@@ -119,17 +126,22 @@ void mmu_switch_init(struct kvm_vcpu *vcpu)
 void mmu_switch_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
 			 bool ad, gpa_t eptp)
 {
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	struct mmu_ept_memo *memo = &vmx->fast.mmu.ept;
+	struct mmu_ept_memo *memo = &to_vmx(vcpu)->fast.mmu.ept;
 	struct kvm_mmu *mmu = &vcpu->arch.guest_mmu;
+	union kvm_mmu_page_role root_role = mmu->root_role;
+	union kvm_cpu_role cpu_role = mmu->cpu_role;
+	bool same = cpu_role.as_u64 == memo->cpu_role && eptp == memo->eptp &&
+		    execonly == memo->execonly && ad == memo->ad;
 
-	if (likely(fast_switch_does(FAST_SWITCH_MMU_ROLES) && !fast_verify &&
-		   mmu->cpu_role.as_u64 == memo->cpu_role && eptp == memo->eptp &&
-		   execonly == memo->execonly && ad == memo->ad)) {
+	if (likely(same && !fast_verify)) {
 		kvm_mmu_new_pgd(vcpu, eptp);
 		return;
 	}
 	kvm_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, eptp);
+	if (!fast_switch_does(FAST_SWITCH_MMU_ROLES))
+		return;
+	if (same)
+		compare(vcpu, mmu, cpu_role, root_role);
 	memo->eptp = eptp;
 	memo->execonly = execonly;
 	memo->ad = ad;

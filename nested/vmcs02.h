@@ -13,6 +13,9 @@
  * (paging off without unrestricted guest) the mark stays.
  *
  * No input can change in between: each is within one function, before L2 runs.
+ *
+ * verify=1 (vmcs02.c): the fields must have the values when prepare_vmcs02() is done,
+ * and CR3 when the root is loaded, unless something gave L2 another CR3 meanwhile.
  */
 #ifndef KVM_INTEL_FAST_VMCS02_H
 #define KVM_INTEL_FAST_VMCS02_H
@@ -20,6 +23,9 @@
 #include <linux/kvm_host.h>
 
 #include "vmx/vmx.h"
+
+void vmcs02_verify(struct kvm_vcpu *vcpu);
+void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
 
 /**
  * vmcs02_read_shadows_follow - prepare_vmcs02() is about to set CR0 and CR4, or has
@@ -30,8 +36,16 @@
  */
 static __always_inline void vmcs02_read_shadows_follow(struct kvm_vcpu *vcpu, bool follow)
 {
-	to_vmx(vcpu)->fast.read_shadow_follows = follow && enable_unrestricted_guest &&
-						 fast_switch_does(FAST_SWITCH_VMCS02);
+	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
+
+	fast->vmcs02.read_shadow_follows = follow && enable_unrestricted_guest &&
+					   fast_switch_does(FAST_SWITCH_VMCS02);
+	if (!follow)
+		return;
+	if (likely(fast->vmcs02.read_shadow_follows))
+		fast->counters.vmcs02_shadows_skipped++;
+	else
+		fast->counters.vmcs02_shadows_done++;
 }
 
 /**
@@ -43,22 +57,43 @@ static __always_inline void vmcs02_read_shadows_follow(struct kvm_vcpu *vcpu, bo
  */
 static __always_inline bool vmcs02_read_shadow_follows(struct kvm_vcpu *vcpu)
 {
-	return to_vmx(vcpu)->fast.read_shadow_follows;
+	return to_vmx(vcpu)->fast.vmcs02.read_shadow_follows;
 }
 
 /**
- * vmcs02_cr3_written - vmcs02 has L2's CR3
+ * vmcs02_cr3_written - vmcs02 has L2's CR3 and read shadows
  * @vcpu: the vCPU, with EPT
  *
- * verify=1: the mark stays, and the value is written again.
+ * verify=1: the mark stays, and CR3 is compared and written again.
  *
  * Context: the vCPU's thread.
  */
 static __always_inline void vmcs02_cr3_written(struct kvm_vcpu *vcpu)
 {
-	if (fast_switch_does(FAST_SWITCH_VMCS02) && !fast_verify &&
-	    (enable_unrestricted_guest || is_paging(vcpu)))
+	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
+
+	if (!fast_switch_does(FAST_SWITCH_VMCS02) ||
+	    !(enable_unrestricted_guest || is_paging(vcpu))) {
+		fast->counters.vmcs02_cr3_done++;
+	} else if (unlikely(fast_verify)) {
+		vmcs02_verify(vcpu);
+	} else {
 		__clear_bit(VCPU_EXREG_CR3, (unsigned long *)&vcpu->arch.regs_dirty);
+		fast->counters.vmcs02_cr3_skipped++;
+	}
+}
+
+/**
+ * vmcs02_cr3_again - CR3 is about to be written, because it is marked
+ * @vcpu: the vCPU
+ * @cr3: the value
+ *
+ * Context: the vCPU's thread, which loads the root of the page tables.
+ */
+static __always_inline void vmcs02_cr3_again(struct kvm_vcpu *vcpu, unsigned long cr3)
+{
+	if (unlikely(fast_verify))
+		vmcs02_verify_cr3(vcpu, cr3);
 }
 
 #endif /* KVM_INTEL_FAST_VMCS02_H */

@@ -27,6 +27,8 @@
 #define PREEMPTION_TIMER 52
 #define NOT_CANONICAL	BIT_ULL(60)
 #define EFER_BITS	(EFER_LME | EFER_LMA)
+#define CR3_PWT		BIT_ULL(3)
+#define EPTP_AD		BIT_ULL(6)	/* accessed and dirty flags */
 
 /* A field, a value that the checks refuse, and how. */
 static const struct bad_value {
@@ -295,19 +297,31 @@ static void l1_tsc_aux(struct vmx_pages *vmx)
 	GUEST_DONE();
 }
 
-/* L1 pages in another way when it enters than when L2 exits to it. */
+/*
+ * L1 pages in another way when it enters than when L2 exits to it; L2 gets another CR3
+ * (but for a bit, the same tables); L1's EPT begins and stops to use accessed flags.
+ */
 static void l1_paging(struct vmx_pages *vmx)
 {
-	uint64_t cr4;
+	uint64_t cr4, cr3;
+	bool ept;
 	int i;
 
 	begin(vmx);
 	cr4 = get_cr4();
+	ept = vmreadz(SECONDARY_VM_EXEC_CONTROL) & SECONDARY_EXEC_ENABLE_EPT;
 	for (i = 0; i < ROUNDS; i++) {
 		warm_up();
 		set_cr4(cr4 ^ X86_CR4_PSE);
+		result[2] += get_cr4() == (cr4 ^ X86_CR4_PSE);
 		result[0] += enter() == VMCALL;
 		result[1] += get_cr4() == cr4;
+		cr3 = vmreadz(GUEST_CR3) ^ CR3_PWT;
+		vmwrite(GUEST_CR3, cr3);
+		result[3] += enter() == VMCALL && vmreadz(GUEST_CR3) == cr3;
+		if (ept)
+			vmwrite(EPT_POINTER, vmreadz(EPT_POINTER) ^ EPTP_AD);
+		result[4] += enter() == VMCALL;
 	}
 	GUEST_DONE();
 }
@@ -527,13 +541,25 @@ static void tsc_aux_is_l1s(void)
 
 static void paging_may_change(void)
 {
+	int i;
+
 	start(l1_paging);
 	finish();
-	EXPECT(result[0] == ROUNDS, "%lu", result[0]);
-	EXPECT(result[1] == ROUNDS, "%lu", result[1]);
-	if (parameter("verify") == 'Y')
+	for (i = 0; i < 5; i++)
+		EXPECT(result[i] == ROUNDS, "%d: %lu", i, result[i]);
+	if (parameter("verify") == 'Y') {
 		EXPECT(counter("mmu_roles_verify_mismatches") == 0, "%lu",
 		       counter("mmu_roles_verify_mismatches"));
+		EXPECT(counter("vmcs02_verify_mismatches") == 0, "%lu",
+		       counter("vmcs02_verify_mismatches"));
+	}
+	/* With unrestricted guest, as everywhere by default. */
+	if (quiet_hits() && parameter("unrestricted_guest") == 'Y') {
+		EXPECT(counter("vmcs02_shadows_skipped") > ROUNDS, "%lu",
+		       counter("vmcs02_shadows_skipped"));
+		EXPECT(counter("vmcs02_cr3_skipped") > ROUNDS, "%lu",
+		       counter("vmcs02_cr3_skipped"));
+	}
 	kvm_vm_free(vm);
 }
 
@@ -565,7 +591,7 @@ static void verify_found_nothing(void)
 {
 	static const char * const counters[] = {
 		"user_return_verify", "known_fields_verify", "checks_verify",
-		"mmu_roles_verify", "preemption_timer_verify",
+		"mmu_roles_verify", "preemption_timer_verify", "vmcs02_verify",
 	};
 	char name[64];
 	int i;

@@ -80,6 +80,12 @@
  * mmu_roles_misses		switches whose MMU role stock computed
  * mmu_roles_verify_checks	hits that verify=1 let stock compute
  * mmu_roles_verify_mismatches	of these, roles that were another
+ * vmcs02_shadows_skipped	nested entries that wrote the read shadows once
+ * vmcs02_shadows_done		nested entries that wrote them twice
+ * vmcs02_cr3_skipped		nested entries that wrote L2's CR3 once
+ * vmcs02_cr3_done		nested entries that left that to stock
+ * vmcs02_verify_checks		fields that verify=1 read
+ * vmcs02_verify_mismatches	of these, fields with another value
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -145,7 +151,13 @@
 	COUNTER(mmu_roles_hits)			\
 	COUNTER(mmu_roles_misses)		\
 	COUNTER(mmu_roles_verify_checks)	\
-	COUNTER(mmu_roles_verify_mismatches)
+	COUNTER(mmu_roles_verify_mismatches)	\
+	COUNTER(vmcs02_shadows_skipped)		\
+	COUNTER(vmcs02_shadows_done)		\
+	COUNTER(vmcs02_cr3_skipped)		\
+	COUNTER(vmcs02_cr3_done)		\
+	COUNTER(vmcs02_verify_checks)		\
+	COUNTER(vmcs02_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

@@ -14,6 +14,7 @@
 #include "nested/mmu_switch_types.h"
 #include "nested/page_hold_types.h"
 #include "nested/preemption_timer_types.h"
+#include "nested/vmcs02_types.h"
 
 struct nested_contexts;
 struct vmcs_shadow;
@@ -29,7 +30,7 @@ struct fast_vcpu {
 	struct checks_memo checks;
 	struct mmu_switch_memo mmu;
 	struct preemption_timer preemption_timer;
-	bool read_shadow_follows;		/* nested/vmcs02.h */
+	struct vmcs02_memo vmcs02;
 	u32 host_segments_digest;		/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };

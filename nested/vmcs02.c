@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Fields of vmcs02 that are written once: what verify=1 compares.  See vmcs02.h. */
+#include "vmx/vmx.h"
+#include "vmx/nested.h"
+#include "vmx/vmx_ops.h"
+#include "nested/vmcs02.h"
+
+static void compare(struct kvm_vcpu *vcpu, const char *field, unsigned long is,
+		    unsigned long should_be)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+
+	counters->vmcs02_verify_checks++;
+	if (is == should_be)
+		return;
+	counters->vmcs02_verify_mismatches++;
+	WARN_ONCE(1, "kvm-intel-fast: vmcs02: %s is %#lx, under stock %#lx\n",
+		  field, is, should_be);
+}
+
+/**
+ * vmcs02_verify - verify=1: prepare_vmcs02() has set CR0, CR3 and CR4
+ * @vcpu: the vCPU, vmcs02 current, in guest mode
+ *
+ * Context: the vCPU's thread.
+ */
+noinline void vmcs02_verify(struct kvm_vcpu *vcpu)
+{
+	struct vmcs02_memo *memo = &to_vmx(vcpu)->fast.vmcs02;
+	struct vmcs12 *vmcs12 = get_vmcs12(vcpu);
+
+	if (enable_unrestricted_guest) {
+		compare(vcpu, "CR0's read shadow", vmcs_readl(CR0_READ_SHADOW),
+			nested_read_cr0(vmcs12));
+		compare(vcpu, "CR4's read shadow", vmcs_readl(CR4_READ_SHADOW),
+			nested_read_cr4(vmcs12));
+	}
+	memo->cr3 = vmcs12->guest_cr3;
+	memo->compare_cr3 = true;
+}
+
+/**
+ * vmcs02_verify_cr3 - verify=1: stock writes CR3
+ * @vcpu: the vCPU
+ * @cr3: the value
+ *
+ * If it is the one that prepare_vmcs02() wrote, it has to be there.
+ *
+ * Context: the vCPU's thread, which loads the root of the page tables.
+ */
+noinline void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
+{
+	struct vmcs02_memo *memo = &to_vmx(vcpu)->fast.vmcs02;
+
+	if (memo->compare_cr3 && is_guest_mode(vcpu) && cr3 == memo->cr3)
+		compare(vcpu, "CR3", vmcs_readl(GUEST_CR3), cr3);
+	memo->compare_cr3 = false;
+}
