@@ -242,8 +242,8 @@ static int map_and_hold(struct kvm_vcpu *vcpu, struct page_hold *hold, gfn_t gfn
 	*hold = filled;
 	/* Pairs with invalidate_range_start(): it sees the hold, or we see it. */
 	smp_mb();
-	if (atomic_read(&notifier->active) ||
-	    atomic_read(&notifier->sequence) != sequence) {
+	if (page_hold_filled_late(atomic_read(&notifier->active), sequence,
+				  atomic_read(&notifier->sequence))) {
 		hold->stale = true;
 		WRITE_ONCE(holds->any_stale, true);
 	}
@@ -266,6 +266,7 @@ int page_hold_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
 	struct page_holds *holds = holds_of(vcpu);
+	enum page_hold_found found;
 	struct page_hold *hold;
 	int ret;
 
@@ -273,11 +274,12 @@ int page_hold_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 		return kvm_vcpu_map(vcpu, gfn, map);
 
 	hold = &holds->ready->page[which];
-	if (hold->map.hva && hold->map.gfn == gfn) {
+	found = page_hold_find(hold->map.hva, hold->map.gfn, gfn);
+	if (found == PAGE_HOLD_HIT) {
 		*map = hold->map;
 		counters->page_hold_hits++;
 	} else {
-		if (!hold->map.hva)
+		if (found == PAGE_HOLD_EMPTY)
 			counters->page_hold_miss_empty++;
 		else
 			counters->page_hold_miss_gfn++;
@@ -357,15 +359,7 @@ void page_holds_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 		else if (p != HELD_MSR_BITMAP && !holds->borrowed[p])
 			return;
 	}
-	context->key = (struct held_pages_key) {
-		.apic_access_addr = vmcs12->apic_access_addr,
-		.virtual_apic_page_addr = vmcs12->virtual_apic_page_addr,
-		.posted_intr_desc_addr = vmcs12->posted_intr_desc_addr,
-		.msr_bitmap = vmcs12->msr_bitmap,
-		.pin_based = vmcs12->pin_based_vm_exec_control,
-		.cpu_based = vmcs12->cpu_based_vm_exec_control,
-		.secondary = vmcs12->secondary_vm_exec_control,
-	};
+	context->key = held_pages_key(vmcs12);
 	context->pi_desc = vmx->nested.pi_desc;
 	context->ept = nested_cpu_has_ept(vmcs12);
 	holds->settled = context;
@@ -457,16 +451,7 @@ void page_holds_put(struct kvm_vcpu *vcpu, bool dirty)
 static bool may_be_used(struct page_holds *holds, enum held_page which)
 {
 	/* Pairs with page_holds_reuse() and page_holds_settle(). */
-	enum pages_in_use in_use = smp_load_acquire(&holds->in_use);
-
-	switch (in_use) {
-	case PAGES_UNUSED:
-		return false;
-	case PAGES_OF_L2:
-		return which != HELD_MSR_BITMAP;
-	default:
-		return true;
-	}
+	return page_hold_may_be_used(smp_load_acquire(&holds->in_use), which);
 }
 
 /* Mark stale what lies in [start, end); drop it unless L2 uses it. */
@@ -483,8 +468,7 @@ static void invalidate(struct kvm_vcpu *vcpu, unsigned long start, unsigned long
 	for (c = 0; contexts && c < NESTED_CONTEXTS; c++) {
 		for (p = 0; p < NR_HELD_PAGES; p++) {
 			hold = &contexts->context[c].page[p];
-			if (hold->map.hva && hold->uhva < end &&
-			    hold->uhva + PAGE_SIZE > start) {
+			if (hold->map.hva && page_hold_in_range(hold->uhva, start, end)) {
 				WRITE_ONCE(hold->stale, true);
 				which[n] = p;
 				found[n++] = hold;

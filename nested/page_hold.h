@@ -30,17 +30,18 @@ void page_holds_put(struct kvm_vcpu *vcpu, bool dirty);
 bool page_holds_verify(struct kvm_vcpu *vcpu, struct nested_context *context);
 bool page_holds_find_logged(struct kvm_vcpu *vcpu);
 
-/* Does vmcs12 still name the pages that vmcs02 was given, in the same way? */
-static __always_inline bool held_pages_unchanged(const struct held_pages_key *key,
-						 const struct vmcs12 *vmcs12)
+/* What of vmcs12 decides which pages vmcs02 is given. */
+static __always_inline struct held_pages_key held_pages_key(const struct vmcs12 *vmcs12)
 {
-	return key->pin_based == vmcs12->pin_based_vm_exec_control &&
-	       key->cpu_based == vmcs12->cpu_based_vm_exec_control &&
-	       key->secondary == vmcs12->secondary_vm_exec_control &&
-	       key->msr_bitmap == vmcs12->msr_bitmap &&
-	       key->apic_access_addr == vmcs12->apic_access_addr &&
-	       key->virtual_apic_page_addr == vmcs12->virtual_apic_page_addr &&
-	       key->posted_intr_desc_addr == vmcs12->posted_intr_desc_addr;
+	return (struct held_pages_key) {
+		.apic_access_addr = vmcs12->apic_access_addr,
+		.virtual_apic_page_addr = vmcs12->virtual_apic_page_addr,
+		.posted_intr_desc_addr = vmcs12->posted_intr_desc_addr,
+		.msr_bitmap = vmcs12->msr_bitmap,
+		.pin_based = vmcs12->pin_based_vm_exec_control,
+		.cpu_based = vmcs12->cpu_based_vm_exec_control,
+		.secondary = vmcs12->secondary_vm_exec_control,
+	};
 }
 
 /**
@@ -59,18 +60,19 @@ static __always_inline bool page_holds_reuse(struct kvm_vcpu *vcpu, struct vmcs1
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct page_holds *holds = &vmx->fast.holds;
 	struct nested_context *context = holds->settled;
+	const struct held_pages_key key = held_pages_key(vmcs12);
 	void *msr_bitmap;
 
 	if (unlikely(!context || context->vmptr != vmx->nested.current_vmptr ||
-		     !held_pages_unchanged(&context->key, vmcs12) ||
+		     !held_pages_unchanged(&context->key, &key) ||
 		     (!context->ept && is_pae_paging(vcpu))))
 		return false;
 
 	WRITE_ONCE(holds->in_use, PAGES_OF_ENTRY);
 	/* Pairs with the MMU notifier: see the head of page_hold.c. */
 	smp_mb();
-	if (unlikely(READ_ONCE(holds->any_stale) ||
-		     context->generation != kvm_memslots(vcpu->kvm)->generation))
+	if (unlikely(!held_pages_valid(READ_ONCE(holds->any_stale), context->generation,
+				       kvm_memslots(vcpu->kvm)->generation)))
 		return false;
 	if (unlikely(fast_verify) && !page_holds_verify(vcpu, context))
 		return false;

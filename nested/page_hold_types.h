@@ -10,21 +10,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/spinlock.h>
 
-/* The pages that a vmcs12 names and stock maps on every nested VM entry. */
-enum held_page {
-	HELD_MSR_BITMAP,
-	HELD_APIC_ACCESS,
-	HELD_VIRTUAL_APIC,
-	HELD_PI_DESC,
-	NR_HELD_PAGES
-};
-
-/* Which held pages the vCPU may be using. */
-enum pages_in_use {
-	PAGES_UNUSED,
-	PAGES_OF_L2,		/* in L2: all but the MSR bitmap, which is merged by then */
-	PAGES_OF_ENTRY,		/* during a nested entry: all */
-};
+#include "nested/page_hold_rule.h"
 
 struct nested_context;
 
@@ -33,15 +19,6 @@ struct page_hold {
 	unsigned long uhva;		/* its user-space address */
 	const unsigned long *flags;	/* with its PG_dirty; NULL: not known */
 	bool stale;			/* invalidated; under page_holds.lock */
-};
-
-/* What of vmcs12 decides which pages vmcs02 is given, and how. */
-struct held_pages_key {
-	u64 apic_access_addr;
-	u64 virtual_apic_page_addr;
-	u64 posted_intr_desc_addr;
-	u64 msr_bitmap;
-	u32 pin_based, cpu_based, secondary;
 };
 
 /* Of one vCPU. */

@@ -36,17 +36,22 @@ static enum hrtimer_restart fired(struct hrtimer *timer)
 	struct vcpu_vmx *vmx = container_of(timer, struct vcpu_vmx, nested.preemption_timer);
 	struct preemption_timer *ours = &vmx->fast.preemption_timer;
 	ktime_t deadline;
+	bool running;
 
 	/* After dequeuing the timer: pairs with those below. */
 	smp_mb();
-	if (!READ_ONCE(ours->running))
-		return HRTIMER_NORESTART;
+	running = READ_ONCE(ours->running);
 	/* deadline was written first. */
 	smp_rmb();
 	deadline = READ_ONCE(ours->deadline);
-	if (ktime_before(ktime_get(), deadline)) {
+	switch (preemption_timer_does(running, ktime_get(), deadline)) {
+	case PREEMPTION_TIMER_NOTHING:
+		return HRTIMER_NORESTART;
+	case PREEMPTION_TIMER_REARM:
 		hrtimer_set_expires(timer, deadline);
 		return HRTIMER_RESTART;
+	case PREEMPTION_TIMER_EXPIRE:
+		break;
 	}
 
 	vmx->nested.preemption_timer_expired = true;
@@ -74,8 +79,9 @@ static bool armed_in_time(struct vcpu_vmx *vmx, ktime_t deadline)
 {
 	struct hrtimer *timer = &vmx->nested.preemption_timer;
 
-	return hrtimer_is_queued(timer) && vmx->fast.preemption_timer.cpu == vmx->vcpu.cpu &&
-	       !ktime_after(hrtimer_get_expires(timer), deadline);
+	return hrtimer_is_queued(timer) &&
+	       preemption_timer_serves(vmx->fast.preemption_timer.cpu, vmx->vcpu.cpu,
+				       hrtimer_get_expires(timer), deadline);
 }
 
 /* verify=1: what has to hold when the hrtimer is left alone. */

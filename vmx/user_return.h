@@ -5,14 +5,6 @@
 #include "vmx/vmx.h"
 #include "vmx/cpuid_runtime.h"
 
-/* Slots, a bit each; 0 if this CPU has none of them. */
-struct user_return_slots {
-	u8 syscall;	/* STAR, LSTAR, SYSCALL_MASK */
-	u8 efer;
-	u8 tsc_aux;
-	u8 always;	/* TSX_CTRL, on CPUs with RTM */
-};
-
 extern struct user_return_slots user_return_slots;
 
 void user_return_init(void) __init;
@@ -62,7 +54,7 @@ static __always_inline void user_return_loaded(struct vcpu_vmx *vmx)
  */
 static __always_inline void user_return_set(struct vcpu_vmx *vmx, unsigned int slot)
 {
-	vmx->fast.user_return.in_hardware &= ~BIT(slot);
+	user_return_changed(&vmx->fast.user_return, slot);
 }
 
 /**
@@ -74,20 +66,8 @@ static __always_inline void user_return_set(struct vcpu_vmx *vmx, unsigned int s
  */
 static __always_inline void user_return_setup(struct vcpu_vmx *vmx, bool load_efer)
 {
-	struct user_return_memo *memo = &vmx->fast.user_return;
-	u8 wanted = user_return_slots.always;
-
-	if ((vmx->vcpu.arch.efer & (EFER_LMA | EFER_SCE)) == (EFER_LMA | EFER_SCE))
-		wanted |= user_return_slots.syscall;
-	if (cpuid_has_tsc_aux(&vmx->vcpu))
-		wanted |= user_return_slots.tsc_aux;
-	if (load_efer) {
-		wanted |= user_return_slots.efer;
-		memo->in_hardware &= ~user_return_slots.efer;
-	}
-	memo->wanted = wanted;
-
-	if (wanted & ~memo->in_hardware) {
+	if (user_return_update(&vmx->fast.user_return, &user_return_slots, vmx->vcpu.arch.efer,
+			       cpuid_has_tsc_aux(&vmx->vcpu), load_efer)) {
 		vmx->guest_uret_msrs_loaded = false;
 		vmx->fast.counters.user_return_reload++;
 		return;

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * When a held page may be used, and when it has to go, as pure functions: see
+ * page_hold.c.  Nothing of KVM's, so that KUnit can include it.
+ */
+#ifndef KVM_INTEL_FAST_PAGE_HOLD_RULE_H
+#define KVM_INTEL_FAST_PAGE_HOLD_RULE_H
+
+#include <linux/mm.h>
+#include <linux/types.h>
+
+/* The pages that a vmcs12 names and stock maps on every nested VM entry. */
+enum held_page {
+	HELD_MSR_BITMAP,
+	HELD_APIC_ACCESS,
+	HELD_VIRTUAL_APIC,
+	HELD_PI_DESC,
+	NR_HELD_PAGES
+};
+
+/* Which held pages the vCPU may be using. */
+enum pages_in_use {
+	PAGES_UNUSED,
+	PAGES_OF_L2,		/* in L2: all but the MSR bitmap, which is merged by then */
+	PAGES_OF_ENTRY,		/* during a nested entry: all */
+};
+
+/* What of vmcs12 decides which pages vmcs02 is given, and how. */
+struct held_pages_key {
+	u64 apic_access_addr;
+	u64 virtual_apic_page_addr;
+	u64 posted_intr_desc_addr;
+	u64 msr_bitmap;
+	u32 pin_based, cpu_based, secondary;
+};
+
+/* What page_hold_find() says of one page that an entry needs. */
+enum page_hold_found {
+	PAGE_HOLD_HIT,
+	PAGE_HOLD_EMPTY,
+	PAGE_HOLD_OTHER_GFN,
+};
+
+/**
+ * held_pages_unchanged - does vmcs12 name the pages that vmcs02 was given, in the same way?
+ * @was: vmcs12 then
+ * @is: vmcs12 now
+ *
+ * Return: true if so.
+ */
+static __always_inline bool held_pages_unchanged(const struct held_pages_key *was,
+						 const struct held_pages_key *is)
+{
+	return was->pin_based == is->pin_based &&
+	       was->cpu_based == is->cpu_based &&
+	       was->secondary == is->secondary &&
+	       was->msr_bitmap == is->msr_bitmap &&
+	       was->apic_access_addr == is->apic_access_addr &&
+	       was->virtual_apic_page_addr == is->virtual_apic_page_addr &&
+	       was->posted_intr_desc_addr == is->posted_intr_desc_addr;
+}
+
+/**
+ * held_pages_valid - is all that was invalidated accounted for?
+ * @any_stale: the MMU notifier marked a hold since the vCPU last looked
+ * @was: generation of the memslots that led to the pages
+ * @is: generation of the memslots now
+ *
+ * Return: true if the holds are what stock would find.
+ */
+static __always_inline bool held_pages_valid(bool any_stale, u64 was, u64 is)
+{
+	return !any_stale && was == is;
+}
+
+/**
+ * page_hold_find - does a hold serve an entry that needs a page?
+ * @held: it holds one
+ * @held_gfn: which
+ * @gfn: the page that vmcs12 names
+ *
+ * Return: that it does, or why not.
+ */
+static __always_inline enum page_hold_found page_hold_find(bool held, u64 held_gfn, u64 gfn)
+{
+	if (!held)
+		return PAGE_HOLD_EMPTY;
+	return held_gfn == gfn ? PAGE_HOLD_HIT : PAGE_HOLD_OTHER_GFN;
+}
+
+/**
+ * page_hold_in_range - does an invalidation of user space's memory concern a page?
+ * @uhva: the page's address in user space
+ * @start: first address of the range
+ * @end: address after the last one
+ *
+ * Return: true if so.
+ */
+static __always_inline bool page_hold_in_range(unsigned long uhva, unsigned long start,
+					       unsigned long end)
+{
+	return uhva < end && uhva + PAGE_SIZE > start;
+}
+
+/**
+ * page_hold_may_be_used - may the vCPU be using a page?
+ * @in_use: how far the vCPU is
+ * @which: what the page is for
+ *
+ * Return: false if the MMU notifier may give it back.
+ */
+static __always_inline bool page_hold_may_be_used(enum pages_in_use in_use,
+						  enum held_page which)
+{
+	switch (in_use) {
+	case PAGES_UNUSED:
+		return false;
+	case PAGES_OF_L2:
+		return which != HELD_MSR_BITMAP;
+	default:
+		return true;
+	}
+}
+
+/**
+ * page_hold_filled_late - did an invalidation overlap with filling a hold?
+ * @active: invalidations that are under way, now that the hold can be found
+ * @was: invalidations that had ended before the page was looked up
+ * @is: invalidations that have ended now
+ *
+ * Return: true if the page may be one that is mapped no more.
+ */
+static __always_inline bool page_hold_filled_late(int active, int was, int is)
+{
+	return active || was != is;
+}
+
+#endif /* KVM_INTEL_FAST_PAGE_HOLD_RULE_H */
