@@ -19,14 +19,7 @@
 #include "vmx/nested.h"
 #include "vmx/vmx_ops.h"
 #include "nested/host_segments.h"
-
-/* Access rights: type, S, P and G; L or D/B.  SDM, "Guest Register State". */
-#define CODE		0x809b
-#define CODE_64		(CODE | 0x2000)
-#define CODE_32		(CODE | 0x4000)
-#define DATA		0xc093
-#define TSS_BUSY	0x8b
-#define UNUSABLE	0x10000
+#include "nested/host_segments_rule.h"
 
 /* Of segment NAME, without its access rights. */
 #define WRITE_SEGMENT(NAME, SELECTOR, BASE, LIMIT) do {			\
@@ -67,23 +60,22 @@ bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	}
 
 	vmx->segment_cache.bitmask = 0;
-	WRITE_SEGMENT(CS, vmcs12->host_cs_selector, 0, 0xffffffff);
-	vmcs_write32(GUEST_CS_AR_BYTES,
-		     vmcs12->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE ? CODE_64 : CODE_32);
-	WRITE_SEGMENT(DS, vmcs12->host_ds_selector, 0, 0xffffffff);
-	vmcs_write32(GUEST_DS_AR_BYTES, DATA);
-	WRITE_SEGMENT(ES, vmcs12->host_es_selector, 0, 0xffffffff);
-	vmcs_write32(GUEST_ES_AR_BYTES, DATA);
-	WRITE_SEGMENT(SS, vmcs12->host_ss_selector, 0, 0xffffffff);
-	vmcs_write32(GUEST_SS_AR_BYTES, DATA);
-	WRITE_SEGMENT(FS, vmcs12->host_fs_selector, vmcs12->host_fs_base, 0xffffffff);
-	vmcs_write32(GUEST_FS_AR_BYTES, DATA);
-	WRITE_SEGMENT(GS, vmcs12->host_gs_selector, vmcs12->host_gs_base, 0xffffffff);
-	vmcs_write32(GUEST_GS_AR_BYTES, DATA);
-	WRITE_SEGMENT(TR, vmcs12->host_tr_selector, vmcs12->host_tr_base, 0x67);
-	vmcs_write32(GUEST_TR_AR_BYTES, TSS_BUSY);
+	WRITE_SEGMENT(CS, vmcs12->host_cs_selector, 0, HOST_FLAT_LIMIT);
+	vmcs_write32(GUEST_CS_AR_BYTES, host_cs_access_rights(vmcs12->vm_exit_controls));
+	WRITE_SEGMENT(DS, vmcs12->host_ds_selector, 0, HOST_FLAT_LIMIT);
+	vmcs_write32(GUEST_DS_AR_BYTES, HOST_DATA);
+	WRITE_SEGMENT(ES, vmcs12->host_es_selector, 0, HOST_FLAT_LIMIT);
+	vmcs_write32(GUEST_ES_AR_BYTES, HOST_DATA);
+	WRITE_SEGMENT(SS, vmcs12->host_ss_selector, 0, HOST_FLAT_LIMIT);
+	vmcs_write32(GUEST_SS_AR_BYTES, HOST_DATA);
+	WRITE_SEGMENT(FS, vmcs12->host_fs_selector, vmcs12->host_fs_base, HOST_FLAT_LIMIT);
+	vmcs_write32(GUEST_FS_AR_BYTES, HOST_DATA);
+	WRITE_SEGMENT(GS, vmcs12->host_gs_selector, vmcs12->host_gs_base, HOST_FLAT_LIMIT);
+	vmcs_write32(GUEST_GS_AR_BYTES, HOST_DATA);
+	WRITE_SEGMENT(TR, vmcs12->host_tr_selector, vmcs12->host_tr_base, HOST_TSS_LIMIT);
+	vmcs_write32(GUEST_TR_AR_BYTES, HOST_TSS);
 	WRITE_SEGMENT(LDTR, 0, 0, 0);
-	vmcs_write32(GUEST_LDTR_AR_BYTES, UNUSABLE);
+	vmcs_write32(GUEST_LDTR_AR_BYTES, HOST_UNUSABLE);
 	vmx->fast.counters.host_segments_written++;
 
 	if (fast_verify) {
