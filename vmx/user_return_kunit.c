@@ -86,6 +86,8 @@ static void leave_to_user_space(struct model *m)
 
 static void guest_finds_its_values(struct kunit *test, bool efer_is_one)
 {
+	/* EFER is written by write_efer() alone. */
+	static const int not_efer[] = { STAR, LSTAR, SYSCALL_MASK, TSC_AUX, TSX_CTRL };
 	struct model m = { .efer_is_one = efer_is_one };
 	u32 random = 1;
 	int step;
@@ -111,9 +113,7 @@ static void guest_finds_its_values(struct kunit *test, bool efer_is_one)
 			write_efer(&m);
 			break;
 		case 4:
-			/* EFER is written by write_efer() alone. */
-			write_msr(&m, (const int[]){ STAR, LSTAR, SYSCALL_MASK, TSC_AUX,
-						     TSX_CTRL }[(random >> 16) % 5]);
+			write_msr(&m, not_efer[(random >> 16) % ARRAY_SIZE(not_efer)]);
 			break;
 		case 5:
 			if (!(random >> 28 & 1))
