@@ -27,6 +27,7 @@
 #define PREEMPTION_TIMER 52
 #define NOT_CANONICAL	BIT_ULL(60)
 #define EFER_BITS	(EFER_LME | EFER_LMA)
+#define RFLAGS_ZF	BIT_ULL(6)
 #define CR3_PWT		BIT_ULL(3)
 #define EPTP_AD		BIT_ULL(6)	/* accessed and dirty flags */
 
@@ -326,6 +327,31 @@ static void l1_paging(struct vmx_pages *vmx)
 	GUEST_DONE();
 }
 
+/* User space takes L1 out of IA-32e mode and lets it execute VMRESUME there. */
+static void l1_leaves_long_mode(struct vmx_pages *vmx)
+{
+	begin(vmx);
+	warm_up();
+	vmwrite(GUEST_RIP, (uint64_t)l2_stops);
+	GUEST_SYNC(0);
+	result[0] = FAILED + vmreadz(VM_INSTRUCTION_ERROR);
+	result[1] = enter();
+	GUEST_DONE();
+}
+
+/* User space writes an MSR in between. */
+static void l1_stops_between(struct vmx_pages *vmx)
+{
+	int i;
+
+	begin(vmx);
+	for (i = 0; i < 3; i++) {
+		warm_up();
+		GUEST_SYNC(i);
+	}
+	GUEST_DONE();
+}
+
 static void set_timer(uint32_t value)
 {
 	vmwrite(VMX_PREEMPTION_TIMER_VALUE, value);
@@ -563,6 +589,95 @@ static void paging_may_change(void)
 	kvm_vm_free(vm);
 }
 
+/* A page of guest memory, below 1 GiB, to write to. */
+static uint64_t *new_page(uint64_t *gpa)
+{
+	*gpa = vm_alloc_page_table(vm);
+	return addr_gpa2hva(vm, *gpa);
+}
+
+/* After GUEST_SYNC(): the guest may have to give it again, if its registers were set. */
+static void finish_after_sync(void)
+{
+	uint64_t what;
+
+	do
+		what = run();
+	while (what == UCALL_SYNC);
+	TEST_ASSERT(what == UCALL_DONE, "the guest is not done");
+	sync_global_from_guest(vm, result);
+}
+
+static void l1s_mode_is_checked(void)
+{
+	static const uint8_t code[] = {
+		0x0f, 0x01, 0xc3,	/* vmresume */
+		0xe6, 0x98,		/* out %al, $0x98 */
+	};
+	uint64_t pdpt_gpa, pd_gpa, code_gpa, *pdpt, *pd;
+	struct kvm_sregs sregs, old_sregs;
+	struct kvm_regs regs, old_regs;
+	int i;
+
+	start(l1_leaves_long_mode);
+	TEST_ASSERT(run() == UCALL_SYNC, "guest did not stop");
+	vcpu_sregs_get(vcpu, &old_sregs);
+	vcpu_regs_get(vcpu, &old_regs);
+
+	/* PAE paging maps the first GiB one to one. */
+	pdpt = new_page(&pdpt_gpa);
+	pd = new_page(&pd_gpa);
+	memcpy(new_page(&code_gpa), code, sizeof(code));
+	pdpt[0] = pd_gpa | 1;
+	for (i = 0; i < 512; i++)
+		pd[i] = (uint64_t)i << 21 | 0x83;
+	sregs = old_sregs;
+	sregs.efer &= ~(EFER_LME | EFER_LMA);
+	sregs.cr3 = pdpt_gpa;
+	sregs.cs.l = 0;
+	sregs.cs.db = 1;
+	vcpu_sregs_set(vcpu, &sregs);
+	regs = old_regs;
+	regs.rip = code_gpa;
+	vcpu_regs_set(vcpu, &regs);
+
+	vcpu_run(vcpu);
+	EXPECT(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == 0x98,
+	       "exit %u, port %#x", vcpu->run->exit_reason, vcpu->run->io.port);
+	vcpu_regs_get(vcpu, &regs);
+	EXPECT(regs.rflags & RFLAGS_ZF, "%#llx", regs.rflags);
+	if (!case_failed) {
+		vcpu_sregs_set(vcpu, &old_sregs);
+		vcpu_regs_set(vcpu, &old_regs);
+		finish_after_sync();
+		EXPECT(result[0] == HOST, "%#lx", result[0]);
+		EXPECT(result[1] == VMCALL, "%#lx", result[1]);
+	}
+	kvm_vm_free(vm);
+}
+
+/* What the PMU allows is set up anew when its capabilities are written. */
+static void pmu_refresh_is_noticed(void)
+{
+	uint64_t before, between;
+
+	if (!quiet_hits()) {
+		skip_reason = "needs the counters of kvm-intel-fast, without verify";
+		return;
+	}
+	start(l1_stops_between);
+	TEST_ASSERT(run() == UCALL_SYNC, "guest did not stop");
+	before = counter("checks_miss_forgotten");
+	TEST_ASSERT(run() == UCALL_SYNC, "guest did not stop");
+	between = counter("checks_miss_forgotten");
+	EXPECT(between == before, "%lu, %lu", before, between);
+	vcpu_set_msr(vcpu, MSR_IA32_PERF_CAPABILITIES, 0);
+	TEST_ASSERT(run() == UCALL_SYNC, "guest did not stop");
+	EXPECT(counter("checks_miss_forgotten") == between + 1, "%lu, %lu", between,
+	       counter("checks_miss_forgotten"));
+	kvm_vm_free(vm);
+}
+
 static void preemption_timer_exits_in_time(void)
 {
 	int i;
@@ -623,6 +738,8 @@ static const struct {
 	CASE(syscall_msrs_are_l1s),
 	CASE(tsc_aux_is_l1s),
 	CASE(paging_may_change),
+	CASE(l1s_mode_is_checked),
+	CASE(pmu_refresh_is_noticed),
 	CASE(preemption_timer_exits_in_time),
 	CASE(vmx_operation_starts_anew),
 	CASE(verify_found_nothing),
