@@ -19,6 +19,7 @@
 /* Ticks: not during the run, and few enough for a preemption timer. */
 #define DISTANT		BIT_ULL(32)
 #define SOON		20000ul		/* ticks: longer than it takes to get back to L2 */
+#define SLEEP		100000ul	/* ticks: longer than it takes L1 to go to sleep */
 #define MSR_DEADLINE	MSR_IA32_TSC_DEADLINE
 #define INTR_INFO_WAKE	(0x80000000u | WAKE_VECTOR)	/* valid, external interrupt */
 
@@ -82,9 +83,13 @@ static void op_hlt(void)
 	EXECUTE("sti; hlt; cli", 0, 0, 0, 0);
 }
 
+/*
+ * So long that the timer is still to come when L1 has put its thread to sleep, however
+ * dear its round trips are.
+ */
 static void op_wait_for_timer(void)
 {
-	wrmsr(MSR_DEADLINE, rdtsc() + SOON);
+	wrmsr(MSR_DEADLINE, rdtsc() + SLEEP);
 	op_hlt();
 }
 
