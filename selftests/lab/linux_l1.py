@@ -26,7 +26,8 @@ FIRMWARE_DIRECTORY = '/usr/share/qemu'
 FIRMWARE = ('qboot.rom', 'pvh.bin')
 TIME_LIMIT = 600
 TIMED_OUT = 124                         # of linux-l1/start
-GUEST_OPTIONS = ('l1_kernel', 'l1_append', 'l1_cpus', 'l1_memory', 'l1_seconds')
+GUEST_OPTIONS = ('l1_kernel', 'l1_append', 'l1_cpus', 'l1_memory', 'l1_seconds',
+                 'l1_files')
 
 
 @dataclasses.dataclass
@@ -38,6 +39,7 @@ class Guest:
     l1_cpus: int = 1
     l1_memory: int = 320                # MiB
     l1_seconds: int = 600               # of the emulated machine
+    l1_files: list = dataclasses.field(default_factory=list)    # (path here, path in L1)
 
 
 def add_guest_options(parser):
@@ -51,6 +53,8 @@ def add_guest_options(parser):
     add('--l1-memory', type=int, default=default.l1_memory, metavar='MIB')
     add('--l1-seconds', type=int, default=default.l1_seconds, metavar='SECONDS',
         help="time-out of L1 in the emulated machine's time (default: %(default)s)")
+    add('--l1-file', dest='l1_files', action='append', type=machine.carried, default=[],
+        metavar='HOST[:GUEST]', help='carry a file or directory into L1')
 
 
 def parameters(guest):
@@ -102,7 +106,8 @@ def contents_of(guest):
     contents = {
         'start': START, os.path.basename(emulator): emulator,
         'vmlinux': os.path.join(kernel, 'vmlinux'),
-        'initrd': machine.root_file_system(machine.Spec(program=guest.program), kernel),
+        'initrd': machine.root_file_system(machine.Spec(program=guest.program,
+                                                        files=guest.l1_files), kernel),
         'parameters': parameters(guest).encode(),
         'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
     contents.update((name, firmware(name)) for name in FIRMWARE)

@@ -94,6 +94,12 @@ def kernel_parameters(spec):
         spec.append]))
 
 
+def carried(text):
+    """(path here, path in the machine) of HOST[:GUEST]."""
+    host, _, guest = text.partition(':')
+    return host, guest or '/' + os.path.basename(os.path.abspath(host))
+
+
 def unsigned(module):
     """A module without its signature, whose check takes longer than the boot."""
     if not module.endswith(SIGNATURE_MAGIC):
