@@ -132,7 +132,7 @@ static void what_is_used_is_not_given_back(struct kunit *test)
 
 	for (in_use = 0; in_use < ARRAY_SIZE(used); in_use++)
 		for (which = 0; which < NR_HELD_PAGES; which++)
-			KUNIT_EXPECT_EQ_MSG(test, page_hold_may_be_used(in_use, which),
+			KUNIT_ASSERT_EQ_MSG(test, page_hold_may_be_used(in_use, which),
 					    used[in_use][which], "%d, page %d", in_use, which);
 }
 

@@ -40,9 +40,9 @@ static void each_bit_of_the_cpu_matters(struct kunit *test)
 	int bit;
 
 	for (bit = 0; bit < 31; bit++) {
-		KUNIT_EXPECT_FALSE(test, preemption_timer_serves(BIT(bit), 0, 1, 1));
-		KUNIT_EXPECT_FALSE(test, preemption_timer_serves(0, BIT(bit), 1, 1));
-		KUNIT_EXPECT_TRUE(test, preemption_timer_serves(BIT(bit), BIT(bit), 1, 1));
+		KUNIT_ASSERT_FALSE(test, preemption_timer_serves(BIT(bit), 0, 1, 1));
+		KUNIT_ASSERT_FALSE(test, preemption_timer_serves(0, BIT(bit), 1, 1));
+		KUNIT_ASSERT_TRUE(test, preemption_timer_serves(BIT(bit), BIT(bit), 1, 1));
 	}
 }
 
