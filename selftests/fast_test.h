@@ -44,6 +44,16 @@ static inline void run_case(const char *name, void (*run)(void))
 		ksft_test_result(!case_failed, "%s\n", name);
 }
 
+/* Is the case among those that the command line names?  None are all. */
+static inline bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	while (*names && strcmp(*names, name))
+		names++;
+	return *names;
+}
+
 static inline uint64_t debugfs_value(const char *file, const char *name)
 {
 	char path[128], line[128], key[64];

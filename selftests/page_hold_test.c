@@ -1674,15 +1674,6 @@ static const struct {
 };
 
 /* Without arguments all cases run, else those that are named. */
-static bool wanted(const char *name, char **names)
-{
-	if (!*names)
-		return true;
-	while (*names && strcmp(*names, name))
-		names++;
-	return *names;
-}
-
 int main(int argc, char **argv)
 {
 	unsigned int i, plan = 0;

@@ -16,6 +16,7 @@ and the vmlinux of one that differs from it in KVM's folders only.
 """
 
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -44,8 +45,16 @@ def only_kvm(names):
                os.path.basename(name) not in BUILD_FILES for name in names)
 
 
+def cpu_seconds():
+    """User and system time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def last_lines(path, count=15):
+    """Of make's output those that say why; make's own only say where."""
     text = machine.read(path).decode(errors='replace').splitlines()
+    text = [line for line in text if not line.startswith('make')] or text
     errors = [line for line in text if 'error' in line.lower() or 'undefined' in line]
     return '\n'.join((errors or text)[-count:])
 
@@ -62,7 +71,7 @@ class TreeKernel:
         self.proven = os.path.join(work, 'kvm-works')   # there when KVM alone was built since
         self.log = os.path.join(work, 'make.log')
         self.jobs = jobs
-        self.seconds = 0.0
+        self.seconds = self.cpu = 0.0
         self.kind = ''
         for directory in (self.out, self.links, os.path.join(self.kernel, 'modules')):
             os.makedirs(directory, exist_ok=True)
@@ -149,8 +158,8 @@ class TreeKernel:
     def build(self):
         """Build what is checked out; the directory for machine.Spec.kernel.  Raises BuildError.
 
-        .kind says how it was built, .seconds how long it took."""
-        start = time.monotonic()
+        .kind says how it was built, .seconds how long it took, .cpu how much of the CPUs."""
+        start, cpu = time.monotonic(), cpu_seconds()
         try:
             self.kind = 'kvm' if self.kvm_is_enough() else 'whole'
             if self.kind == 'kvm':
@@ -165,4 +174,4 @@ class TreeKernel:
             self.build_whole()
             return self.kernel
         finally:
-            self.seconds = time.monotonic() - start
+            self.seconds, self.cpu = time.monotonic() - start, cpu_seconds() - cpu

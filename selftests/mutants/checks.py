@@ -209,6 +209,15 @@ def shadow_verify(tree):
     return shadow_with(tree, 'verify=1')
 
 
+def shadow_preempted(tree):
+    """Values while the vCPU's thread is preempted anywhere; Debian's kernel, made preemptible."""
+    case = 'preempted_all_the_time'
+    return in_machine(machine.Spec(kernel=kernel('debian')[0], kvm_intel=build(tree, 'debian'),
+                                   append=machine.Spec.append + ' preempt=full',
+                                   program=[os.path.join(programs(), 'shadow_test'), case],
+                                   time_limit=MACHINE_LIMIT), case)
+
+
 def entry_spec(tree, options):
     return machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
@@ -316,6 +325,7 @@ CHECKS = {
     'switch-debug': switch_debug,
     'shadow': shadow,
     'shadow-verify': shadow_verify,
+    'shadow-preempted': shadow_preempted,
     'entry': entry,
     'entry-verify': entry_verify,
     'shadow-absent': shadow_absent,
