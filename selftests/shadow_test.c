@@ -42,7 +42,7 @@
 #define APIC_SELF_IPI_REG 0x3f0
 #define SMRAM		0x1000000
 #define SMRAM_SIZE	0x10000
-#define SMRAM_SLOT	(1 << 16 | 11)	/* of the address space that SMM sees */
+#define SMRAM_SLOT	(BIT(16) | 11)	/* of the address space that SMM sees */
 #define SMI_PORT	0x0e	/* where the SMI handler stops */
 
 enum operation {
@@ -81,11 +81,13 @@ static const uint64_t written_before_smi[] = {
 	CR4_READ_SHADOW, CR0_READ_SHADOW, VM_ENTRY_EXCEPTION_ERROR_CODE, TSC_OFFSET,
 	GUEST_SYSENTER_EIP, GUEST_SYSENTER_ESP,
 };
+
 #define WRITTEN_BEFORE_SMI	ARRAY_SIZE(written_before_smi)
 static uint64_t expected_after_smi[WRITTEN_BEFORE_SMI];
 
 /* What the SMI handler does; it fills in value, of a VMREAD, and result. */
 enum { SMM_DONE, SMM_UD, SMM_FAILED, SMM_NEVER };
+
 struct smm_access {
 	uint32_t field, value, write, result;
 };
@@ -95,6 +97,7 @@ struct smram {
 	struct { uint16_t limit; uint32_t base; } __packed gdtr, idtr;
 	struct smm_access access[16];	/* ends with field 0 */
 };
+
 #define SMM_ENTRY	(SMRAM + 0x8000)
 #define SMM_DATA	(SMRAM + 0x9000)
 #define SMM_STACK	(SMRAM + 0xb000)
@@ -1002,6 +1005,7 @@ static const struct {
 	{ VM_INSTRUCTION_ERROR, false, NEVER },
 	{ CR0_READ_SHADOW, false, ALWAYS },
 };
+
 #define SMM_ACCESSES	ARRAY_SIZE(smm_accesses)
 
 static struct smram *smram;
