@@ -41,6 +41,12 @@
  * The early copy-out of a nested exit is only done while vmcs01 is active on this
  * CPU.  If it is not, vmx_switch_vmcs() clears it and the shadow VMCS on the other
  * CPU first, which may still hold L1's writes of an SMM handler.
+ *
+ * Behind: when L2 is left for SMM, and when user space saves the state of L2, stock
+ * updates vmcs12 but not the shadow VMCS, and KVM_GET_NESTED_STATE in SMM copies from
+ * that all the fields that stock shadows: those have the values again with which L2
+ * was entered.  User space sees the same here: of these fields, those that are not in
+ * the set are kept in "stale"; the set's others are not copied in.
  */
 #include <asm/unaligned.h>
 
@@ -94,8 +100,49 @@ static void verify(struct vcpu_vmx *vmx, const unsigned long *bitmap, bool in)
 	}
 }
 
+/* Does stock shadow it, and let L1 write it? */
+static bool written_in_stock(unsigned int field)
+{
+	const u8 both = SHADOW_ON | SHADOW_WRITABLE;
+
+	return (shadow_info[field].kind & both) == both;
+}
+
+void shadow_do_fall_behind(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	unsigned int field;
+
+	if (shadow->behind)
+		return;
+	for_each_set_bit(field, shadow->present, NR_SHADOW_FIELDS)
+		if (written_in_stock(field))
+			shadow->stale[field] = vmcs12_read_any(get_vmcs12(vcpu),
+							       shadow_info[field].encoding,
+							       shadow_offset[field]);
+	shadow->behind = true;
+}
+
+/* Fields that stock would copy in from the shadow VMCS, and that the set has not. */
+static noinline void copy_in_stale(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
+{
+	unsigned int field;
+
+	for_each_set_bit(field, shadow->present, NR_SHADOW_FIELDS) {
+		u16 encoding = shadow_info[field].encoding;
+
+		if (!written_in_stock(field) || test_bit(field, shadow->in_write))
+			continue;
+		vmcs12_write_any(get_vmcs12(&vmx->vcpu), encoding, shadow_offset[field],
+				 shadow->stale[field]);
+		nested_checks_written(&vmx->vcpu, encoding);
+	}
+}
+
 static noinline void changed_by_l1(struct vcpu_vmx *vmx, struct shadow_entry *entry, u64 value)
 {
+	if (vmx->fast.shadow->behind && !written_in_stock(entry->field))
+		return;
 	vmcs12_write_any(get_vmcs12(&vmx->vcpu), entry->encoding, entry->offset, value);
 	if (entry->dirties)
 		vmx->nested.dirty_vmcs12 = true;
@@ -117,7 +164,9 @@ static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *sh
 		if (entry->held != value_in(vmcs12, entry))
 			changed_by_l1(vmx, entry, entry->held);
 	}
-	if (unlikely(fast_verify))
+	if (unlikely(shadow->behind))
+		copy_in_stale(vmx, shadow);
+	else if (unlikely(fast_verify))
 		verify(vmx, shadow->write_bitmap, true);
 	vmcs_clear(vmcs);
 	shadow->written_known = true;
@@ -232,6 +281,7 @@ bool shadow_do_copy_out(struct kvm_vcpu *vcpu)
 	if (copy_out(vmx, shadow))
 		vmcs_load(vmx->loaded_vmcs->vmcs);
 	vmx->nested.need_vmcs12_to_shadow_sync = false;
+	shadow->behind = false;
 	return true;
 }
 

@@ -36,6 +36,8 @@ struct vmcs_shadow {
 	bool pending;
 	/* The set has, or is about to have, fields that need fresh rare fields. */
 	bool wants_rare;
+	/* vmcs12 was brought up to date in L2, the shadow VMCS not: see shadow.c. */
+	bool behind;
 	/* Of vmcs01, read before the window; valid while it is open. */
 	u8 rvi;
 	u64 debugctl, bndcfgs;
@@ -57,6 +59,9 @@ struct vmcs_shadow {
 	u32 entries;		/* nested entries since VMXON */
 	u32 census_at, census_period;
 
+	/* While behind: what stock's shadow VMCS holds. */
+	u64 stale[NR_SHADOW_FIELDS];
+
 	u32 read_exits[NR_SHADOW_FIELDS], write_exits[NR_SHADOW_FIELDS];
 	u32 other_exits;	/* of fields that the table has not */
 };
@@ -65,6 +70,7 @@ void shadow_vmxon(struct kvm_vcpu *vcpu);
 void shadow_vcpu_free(struct kvm_vcpu *vcpu);
 
 /* The slow halves of the inline functions below: the vCPU has a set. */
+void shadow_do_fall_behind(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_in(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_out(struct kvm_vcpu *vcpu);
@@ -199,6 +205,18 @@ static __always_inline bool shadow_copy_in(struct kvm_vcpu *vcpu)
 static __always_inline bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
 {
 	return shadow_of(vcpu) && shadow_do_copy_in_for_entry(vcpu);
+}
+
+/**
+ * shadow_falls_behind - vmcs12 is about to be updated, but not for L1 to see
+ * @vcpu: the vCPU, in L2: leaves it for SMM, or user space saves its state
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_falls_behind(struct kvm_vcpu *vcpu)
+{
+	if (shadow_of(vcpu))
+		shadow_do_fall_behind(vcpu);
 }
 
 /**

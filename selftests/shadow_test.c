@@ -76,13 +76,14 @@ struct request {
 static struct request request;
 static struct vmx_pages *vmx[VMCSS];
 
-/* What L1 writes before an SMI, and shall read after it. */
+/* What L1 writes before an SMI, and shall read after it; stock shadows the first. */
 static const uint64_t written_before_smi[] = {
 	CR4_READ_SHADOW, CR0_READ_SHADOW, VM_ENTRY_EXCEPTION_ERROR_CODE, TSC_OFFSET,
 	GUEST_SYSENTER_EIP, GUEST_SYSENTER_ESP,
 };
 
 #define WRITTEN_BEFORE_SMI	ARRAY_SIZE(written_before_smi)
+#define SHADOWED_IN_STOCK	3
 static uint64_t expected_after_smi[WRITTEN_BEFORE_SMI];
 
 /* What the SMI handler does; it fills in value, of a VMREAD, and result. */
@@ -1055,10 +1056,10 @@ static void deliver_smi(uint64_t salt)
 }
 
 /*
- * Did the handler's accesses do what they may?  Fills in what L1 shall read; "reaches":
- * do the handler's values reach vmcs12?
+ * Did the handler's accesses do what they may?  Fills in what L1 shall read, if the
+ * values of the first "reach" fields get into vmcs12.
  */
-static void judge_smi(uint64_t salt, bool reaches, unsigned int *done)
+static void judge_smi(uint64_t salt, unsigned int reach, unsigned int *done)
 {
 	struct smm_access *access = smram->access;
 	uint64_t expected;
@@ -1074,8 +1075,8 @@ static void judge_smi(uint64_t salt, bool reaches, unsigned int *done)
 		done[i] += access->result == SMM_DONE;
 		if (access->result != SMM_DONE)
 			continue;
-		for (f = 0; f < WRITTEN_BEFORE_SMI; f++)
-			if (written_before_smi[f] == access->field && access->write && reaches)
+		for (f = 0; f < reach; f++)
+			if (written_before_smi[f] == access->field && access->write)
 				expected_after_smi[f] = access->value;
 		if (access->write)
 			continue;
@@ -1096,7 +1097,7 @@ static void judge_smi(uint64_t salt, bool reaches, unsigned int *done)
  * In L1 the handler's values stay, as those of L1's own VMWRITEs.  While L2 runs KVM
  * has left it without telling L1, and enters it again at RSM with vmcs12 as it was: the
  * next nested exit overwrites the handler's values, unless user space saved the state
- * in between, which takes them to vmcs12.
+ * in between, which takes those of the fields that stock shadows to vmcs12.
  */
 static void smi(bool in_l2)
 {
@@ -1113,7 +1114,7 @@ static void smi(bool in_l2)
 		if (two_cpus)
 			pin_to_cpu(turn >> 2 & 1);
 		deliver_smi(turn);
-		judge_smi(turn, !in_l2 || save, done);
+		judge_smi(turn, !in_l2 ? WRITTEN_BEFORE_SMI : save ? SHADOWED_IN_STOCK : 0, done);
 		if (save)
 			kvm_x86_state_cleanup(vcpu_save_state(vcpu));
 		if (two_cpus)

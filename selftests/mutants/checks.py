@@ -300,17 +300,23 @@ def mitigation_counts(tree):
                    ['not ok - %s: %s' % (name, detail) for good, name, detail in results if not good])
 
 
-def differential(tree):
-    """Stock and fast show the same to a set of random programs."""
+def differential(tree, *choice):
+    """Stock and fast show the same to a set of random programs, or to those chosen."""
     program = os.path.join(SELFTESTS, 'differential', 'run')
     if not os.path.exists(program):
         return Outcome(False, ['there is no selftests/differential/run'])
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
-        done = subprocess.run([program, '--seeds', DIFFERENTIAL_SEEDS, '--examine', '0', '--out', out,
-                               '--fast', build(tree, 'mini')],
+        done = subprocess.run([program, '--examine', '0', '--out', out, '--fast', build(tree, 'mini'),
+                               *(choice or ('--seeds', DIFFERENTIAL_SEEDS))],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors='replace', timeout=DIFFERENTIAL_LIMIT, check=False)
     return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
+
+
+def differential_programs(tree):
+    """The shrunk programs that once differed."""
+    return differential(tree, '--program', *glob.glob(
+        os.path.join(SELFTESTS, 'differential', 'programs', '*.program')))
 
 
 CHECKS = {
@@ -334,4 +340,5 @@ CHECKS = {
     'pages-verify': pages_verify,
     'mitigations': mitigation_counts,
     'differential': differential,
+    'differential-programs': differential_programs,
 }
