@@ -260,10 +260,11 @@ static void l1_timer(struct vmx_pages *vmx)
 	count_down(7, 20000, 6000);
 }
 
+/* Armed for long after user space has destroyed the VM, however slow the kernel is. */
 static void l1_timer_left(struct vmx_pages *vmx)
 {
 	use_timer(vmx);
-	count_down(0, 2000, 0);
+	count_down(0, 2000000, 0);
 	GUEST_SYNC(IN_L1);
 }
 
