@@ -121,7 +121,7 @@ bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	different |= in->disabled_quirks ^ vcpu->kvm->arch.disabled_quirks;
 	same = !different;
 
-	if (unlikely(!same || !memo->valid || fast_verify || guest_cpuid_has_evmcs(vcpu)))
+	if (unlikely(!same || !memo->valid || fast_verify() || guest_cpuid_has_evmcs(vcpu)))
 		return passed_slowly(vcpu, same);
 	memo->hit = true;
 	to_vmx(vcpu)->fast.counters.checks_hits++;
@@ -154,7 +154,7 @@ void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passe
 {
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 
-	if (unlikely(fast_verify) && memo->verifying) {
+	if (unlikely(fast_verify()) && memo->verifying) {
 		memo->verifying = false;
 		if (passed)
 			to_vmx(vcpu)->fast.counters.checks_verify_checks++;

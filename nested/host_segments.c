@@ -78,7 +78,7 @@ bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	vmcs_write32(GUEST_LDTR_AR_BYTES, HOST_UNUSABLE);
 	vmx->fast.counters.host_segments_written++;
 
-	if (fast_verify) {
+	if (fast_verify()) {
 		vmx->fast.host_segments_digest = digest();
 		return false;
 	}

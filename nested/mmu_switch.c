@@ -62,7 +62,7 @@ static noinline void init_slowly(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 		kvm_init_mmu(vcpu);
 		return;
 	}
-	if (fast_verify && now == memo->inputs && mmu->cpu_role.as_u64 == memo->cpu_role &&
+	if (fast_verify() && now == memo->inputs && mmu->cpu_role.as_u64 == memo->cpu_role &&
 	    mmu->root_role.word == memo->root_role) {
 		verify(vcpu, mmu);
 	} else {
@@ -105,7 +105,7 @@ void mmu_switch_init(struct kvm_vcpu *vcpu)
 	 */
 	if (likely(mmu->cpu_role.as_u64 == memo->cpu_role &&
 		   mmu->root_role.word == memo->root_role &&
-		   (vcpu->arch.regs_avail & cached) == cached && !fast_verify &&
+		   (vcpu->arch.regs_avail & cached) == cached && !fast_verify() &&
 		   memo->inputs == mmu_role_inputs(vcpu->arch.cr0, vcpu->arch.cr4,
 						   vcpu->arch.efer, vcpu->arch.hflags)))
 		vmx->fast.counters.mmu_roles_hits++;
@@ -133,7 +133,7 @@ void mmu_switch_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
 	bool same = cpu_role.as_u64 == memo->cpu_role && eptp == memo->eptp &&
 		    execonly == memo->execonly && ad == memo->ad;
 
-	if (likely(same && !fast_verify)) {
+	if (likely(same && !fast_verify())) {
 		kvm_mmu_new_pgd(vcpu, eptp);
 		return;
 	}

@@ -121,7 +121,7 @@ bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *
 	if (!context)
 		return false;
 
-	copy = fast_verify ? copy_l1(l1) : NULL;
+	copy = fast_verify() ? copy_l1(l1) : NULL;
 	l1 = copy ?: l1;
 	memo = &context->msr_bitmap;
 	if (memo->valid && memo->inputs.controls == controls_of(vmcs12) &&

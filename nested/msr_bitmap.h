@@ -45,7 +45,7 @@ static __always_inline bool msr_bitmap_reuse(struct kvm_vcpu *vcpu, struct neste
 
 	if (unlikely(!msr_bitmap_words_unchanged(&context->msr_bitmap.inputs, l1,
 						 (const u64 *)vmx->vmcs01.msr_bitmap) ||
-		     fast_verify))
+		     fast_verify()))
 		return msr_bitmap_update(vcpu, vmcs12, l1);
 	vmx->fast.counters.msr_bitmap_hits++;
 	return true;

@@ -211,7 +211,7 @@ void page_holds_begin(struct kvm_vcpu *vcpu)
 		}
 		context->generation = generation;
 	}
-	if (fast_verify)
+	if (fast_verify())
 		verify_holds(vcpu, context);
 	holds->ready = context;
 }

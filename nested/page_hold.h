@@ -74,7 +74,7 @@ static __always_inline bool page_holds_reuse(struct kvm_vcpu *vcpu, struct vmcs1
 	if (unlikely(!held_pages_valid(READ_ONCE(holds->any_stale), context->generation,
 				       kvm_memslots(vcpu->kvm)->generation)))
 		return false;
-	if (unlikely(fast_verify) && !page_holds_verify(vcpu, context))
+	if (unlikely(fast_verify()) && !page_holds_verify(vcpu, context))
 		return false;
 
 	msr_bitmap = context->page[HELD_MSR_BITMAP].map.hva;

@@ -119,7 +119,7 @@ void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline)
 		smp_mb();
 		if (armed_in_time(vmx, deadline)) {
 			vmx->fast.counters.preemption_timer_kept++;
-			if (fast_verify)
+			if (fast_verify())
 				verify(vmx);
 			return;
 		}

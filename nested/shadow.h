@@ -28,8 +28,8 @@ struct shadow_entry {
  * pages.  Touched by the vCPU's thread alone; debugfs reads the set and the exits.
  */
 struct vmcs_shadow {
-	/* Is "held" true of entries that L1 cannot write, and of those it can? */
-	bool info_known, written_known;
+	/* Is "held" true of entries that L1 cannot write?  Of those it can: written_known. */
+	bool info_known;
 	/* The CPU has no current VMCS: see shadow.c. */
 	bool window;
 	/* Members of "want" ask to join. */
@@ -163,10 +163,10 @@ static __always_inline u64 shadow_guest_bndcfgs(struct kvm_vcpu *vcpu)
  */
 static __always_inline void shadow_before_entry(struct kvm_vcpu *vcpu)
 {
-	struct vmcs_shadow *shadow = shadow_of(vcpu);
+	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
 
-	if (shadow && !is_guest_mode(vcpu))
-		shadow->written_known = false;
+	if (fast->written_known && !is_guest_mode(vcpu))
+		fast->written_known = false;
 }
 
 /**

@@ -151,7 +151,6 @@ void shadow_set_reset(struct vmcs_shadow *shadow)
 	memset(shadow->writes, 0, sizeof(shadow->writes));
 	memset(&shadow->fresh, 0, sizeof(shadow->fresh));
 	shadow->pending = false;
-	shadow->written_known = false;
 	shadow->behind = false;
 	shadow->entries = 0;
 	shadow->census_period = SHADOW_FIRST_CENSUS;

@@ -75,7 +75,7 @@ static __always_inline void vmcs02_cr3_written(struct kvm_vcpu *vcpu)
 	if (!fast_switch_does(FAST_SWITCH_VMCS02) ||
 	    !(enable_unrestricted_guest || is_paging(vcpu))) {
 		fast->counters.vmcs02_cr3_done++;
-	} else if (unlikely(fast_verify)) {
+	} else if (unlikely(fast_verify())) {
 		vmcs02_verify(vcpu);
 	} else {
 		__clear_bit(VCPU_EXREG_CR3, (unsigned long *)&vcpu->arch.regs_dirty);
@@ -92,7 +92,7 @@ static __always_inline void vmcs02_cr3_written(struct kvm_vcpu *vcpu)
  */
 static __always_inline void vmcs02_cr3_again(struct kvm_vcpu *vcpu, unsigned long cr3)
 {
-	if (unlikely(fast_verify))
+	if (unlikely(fast_verify()))
 		vmcs02_verify_cr3(vcpu, cr3);
 }
 

@@ -137,7 +137,7 @@ void cpuid_runtime_update(struct kvm_vcpu *vcpu)
 
 	write_bits(vcpu, memo);
 	counters->cpuid_updates_direct++;
-	if (fast_verify)
+	if (fast_verify())
 		verify_bits(vcpu);
 }
 

@@ -37,7 +37,7 @@ static __always_inline bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
 	if (!fast_switch_does(FAST_SWITCH_CPUID))
 		return guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
 	has = cpuid_memo(vcpu)->spec_ctrl;
-	if (fast_verify)
+	if (fast_verify())
 		has = cpuid_verify(vcpu, has, guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL));
 	return has;
 }
@@ -63,7 +63,7 @@ static __always_inline bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
 	if (!fast_switch_does(FAST_SWITCH_CPUID))
 		return cpuid_find_tsc_aux(vcpu);
 	has = cpuid_memo(vcpu)->tsc_aux;
-	if (fast_verify)
+	if (fast_verify())
 		has = cpuid_verify(vcpu, has, cpuid_find_tsc_aux(vcpu));
 	return has;
 }

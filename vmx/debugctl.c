@@ -73,6 +73,21 @@ void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh)
 }
 
 /**
+ * debugctl_entry_skipped - KVM emulates instead of entering the guest
+ * @vcpu: the vCPU whose VM entry is skipped
+ * @run_flags: kvm.ko's flags for this entry; KVM_RUN_LOAD_DEBUGCTL is lost
+ *
+ * Out of line: inlined, it costs the entries that are not skipped two instructions.
+ *
+ * Context: interrupts off.
+ */
+void debugctl_entry_skipped(struct kvm_vcpu *vcpu, u64 run_flags)
+{
+	if (run_flags & KVM_RUN_LOAD_DEBUGCTL)
+		debugctl_host_changed(vcpu, false);
+}
+
+/**
  * debugctl_verify - compare the hardware's answer with stock's (verify=1)
  * @vcpu: the vCPU about to enter
  *

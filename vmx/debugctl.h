@@ -12,22 +12,9 @@
 
 void debugctl_vcpu_create(struct kvm_vcpu *vcpu);
 void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh);
+void debugctl_entry_skipped(struct kvm_vcpu *vcpu, u64 run_flags);
 void debugctl_verify(struct kvm_vcpu *vcpu);
 void debugctl_count_read(struct kvm_vcpu *vcpu, bool host_initiated);
-
-/**
- * debugctl_entry_skipped - KVM emulates instead of entering the guest
- * @vcpu: the vCPU whose VM entry is skipped
- * @run_flags: kvm.ko's flags for this entry; KVM_RUN_LOAD_DEBUGCTL is lost
- *
- * Context: interrupts off.
- */
-static __always_inline void debugctl_entry_skipped(struct kvm_vcpu *vcpu,
-						   u64 run_flags)
-{
-	if (unlikely(run_flags & KVM_RUN_LOAD_DEBUGCTL))
-		debugctl_host_changed(vcpu, false);
-}
 
 /**
  * debugctl_before_entry - bring the intercept up to date before a VM entry
@@ -41,7 +28,7 @@ static __always_inline void debugctl_before_entry(struct kvm_vcpu *vcpu,
 {
 	if (unlikely(run_flags & KVM_RUN_LOAD_DEBUGCTL))
 		debugctl_host_changed(vcpu, true);
-	if (unlikely(fast_verify))
+	if (unlikely(fast_verify()))
 		debugctl_verify(vcpu);
 }
 

@@ -15,8 +15,9 @@
 MODULE_VERSION("fast-0.1");
 MODULE_DESCRIPTION("KVM for Intel VMX with cheap nested virtualisation (kvm-intel-fast)");
 
-bool __ro_after_init fast_verify;
-module_param_named(verify, fast_verify, bool, 0444);
+DEFINE_STATIC_KEY_FALSE(fast_verify_key);
+static bool __ro_after_init verify;
+module_param(verify, bool, 0444);
 MODULE_PARM_DESC(verify, "Recompute every skipped step the stock way, compare, count and warn on a mismatch (default N)");
 
 bool __ro_after_init debugctl_passthrough = true;
@@ -84,6 +85,8 @@ MODULE_PARM_DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM en
  */
 void __init fast_init(void)
 {
+	if (verify)
+		static_branch_enable(&fast_verify_key);
 	if (!fast_switch)
 		fast_switch_parts = 0;
 }

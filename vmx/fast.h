@@ -6,6 +6,8 @@
 #ifndef KVM_INTEL_FAST_H
 #define KVM_INTEL_FAST_H
 
+#include <linux/jump_label.h>
+
 #include "vmx/compat.h"
 #include "vmx/counters.h"
 #include "vmx/cpuid_memo.h"
@@ -33,6 +35,7 @@ struct fast_vcpu {
 	struct vmcs02_memo vmcs02;
 	u32 host_segments_digest;		/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
+	bool written_known;			/* nested/shadow.c */
 };
 
 /* Bits of struct fast_vm.flags */
@@ -46,7 +49,6 @@ struct fast_vm {
 };
 
 /* Module parameters, fixed once the module is loaded. */
-extern bool fast_verify;
 extern bool debugctl_passthrough;
 extern bool msr_bitmap_cache;
 extern bool page_cache;
@@ -70,6 +72,14 @@ enum fast_switch_part {
 	FAST_SWITCH_VMCS02,		/* nested/vmcs02.h */
 	NR_FAST_SWITCH_PARTS
 };
+
+/* Parameter verify.  A static key: the hot paths ask some thirty times per L2 exit. */
+DECLARE_STATIC_KEY_FALSE(fast_verify_key);
+
+static __always_inline bool fast_verify(void)
+{
+	return static_branch_unlikely(&fast_verify_key);
+}
 
 static __always_inline bool fast_switch_does(enum fast_switch_part part)
 {

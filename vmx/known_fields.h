@@ -119,7 +119,7 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
 	known = this_cpu_read(current_known_fields);
 	if ((known->valid & BIT(n)) && known->value[n] == value) {
 		known->skipped++;
-		return !fast_verify || known_field_verify(known, field, n);
+		return !fast_verify() || known_field_verify(known, field, n);
 	}
 	if (field == VM_ENTRY_INTR_INFO_FIELD && (value & INTR_INFO_VALID_MASK)) {
 		known->valid &= ~BIT(n);
@@ -151,7 +151,7 @@ static __always_inline bool known_field_read(unsigned long field, unsigned long 
 
 	known = this_cpu_read(current_known_fields);
 	if (!(known->valid & BIT(n)) ||
-	    (fast_verify && !known_field_verify(known, field, n)))
+	    (fast_verify() && !known_field_verify(known, field, n)))
 		return false;
 	*value = known->value[n];
 	return true;

@@ -73,7 +73,7 @@ static __always_inline void user_return_setup(struct vcpu_vmx *vmx, bool load_ef
 		return;
 	}
 	vmx->fast.counters.user_return_kept++;
-	if (fast_verify)
+	if (fast_verify())
 		user_return_verify(vmx);
 }
 

@@ -43,7 +43,7 @@ def run(kernel, l1, rows, directory, **options):
         guest = linux_l1.Guest(program=[program, 'guest', *rows], l1_append='mitigations=off')
         return linux_l1.run(spec, guest, directory)
     nested = [row for row in rows if row != L1_ROW]
-    words = ['/test/exit_bench guest cpuid'] if L1_ROW in rows else []
+    words = ['/test/exit_bench guest l1_cpuid'] if L1_ROW in rows else []
     words += ['/test/exit_bench nested ' + ' '.join(nested)] if nested else []
     spec.program = ['sh', '-c', ' && '.join(words)]
     spec.files = [(program, '/test/exit_bench')]
