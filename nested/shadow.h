@@ -36,6 +36,8 @@ struct vmcs_shadow {
 	bool pending;
 	/* The set has, or is about to have, fields that need fresh rare fields. */
 	bool wants_rare;
+	/* The same of fields that are else read back late: see read_back.h. */
+	bool wants_late;
 	/* vmcs12 was brought up to date in L2, the shadow VMCS not: see shadow.c. */
 	bool behind;
 	/* Of vmcs01, read before the window; valid while it is open. */
@@ -178,6 +180,21 @@ static __always_inline bool shadow_wants_rare(struct kvm_vcpu *vcpu)
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 
 	return shadow && shadow->wants_rare;
+}
+
+/**
+ * shadow_wants_late - must this nested exit read back the fields that can wait?
+ * @vcpu: the vCPU
+ *
+ * Return: does L1 read one of them without an exit, or may it?  Stock's set has them.
+ */
+static __always_inline bool shadow_wants_late(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	if (shadow)
+		return shadow->wants_late;
+	return to_vmx(vcpu)->vmcs01.shadow_vmcs;
 }
 
 /**

@@ -13,6 +13,7 @@
  *
  * Fields that need fresh rare fields (shadow_needs_fresh()) wait until a nested
  * exit has synced these, which wants_rare demands; from then on each exit does.
+ * Likewise fields that are else read back late (read_back.h), and wants_late.
  *
  * The policy is in shadow_policy.h.  All of it starts anew at VMXON.
  */
@@ -133,6 +134,7 @@ void shadow_set_reset(struct vmcs_shadow *shadow)
 	bitmap_zero(shadow->in_read, NR_SHADOW_FIELDS);
 	bitmap_zero(shadow->in_write, NR_SHADOW_FIELDS);
 	shadow->wants_rare = false;
+	shadow->wants_late = false;
 	for_each_set_bit(field, shadow->present, NR_SHADOW_FIELDS) {
 		u8 kind = shadow_info[field].kind;
 
@@ -142,6 +144,7 @@ void shadow_set_reset(struct vmcs_shadow *shadow)
 		if (kind & SHADOW_WRITABLE)
 			__set_bit(field, shadow->in_write);
 		shadow->wants_rare |= shadow_needs_fresh(kind, kind & SHADOW_WRITABLE);
+		shadow->wants_late |= read_back_is_late(shadow_info[field].encoding);
 	}
 	rebuild(shadow);
 
@@ -169,22 +172,31 @@ static void census(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow)
 	bitmap_zero(shadow->in_read, NR_SHADOW_FIELDS);
 	bitmap_zero(shadow->in_write, NR_SHADOW_FIELDS);
 	shadow->wants_rare = false;
+	shadow->wants_late = false;
 
 	shadow->census_period = shadow_next_period(shadow->census_period);
 	shadow->census_at = shadow->entries + shadow->census_period;
 	to_vmx(vcpu)->fast.counters.shadow_censuses++;
 }
 
-/* Those that wait for fresh rare fields stay in @want. */
+/* Those that wait for fresh values stay in @want. */
 static void join(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow, unsigned long *want, bool write)
 {
 	bool fresh = !to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare;
+	bool late_fresh = !to_vmx(vcpu)->fast.read_back.stale;
 	unsigned int field;
 
 	for_each_set_bit(field, want, NR_SHADOW_FIELDS) {
 		if (shadow_needs_fresh(shadow_info[field].kind, write)) {
 			if (!shadow->wants_rare || !fresh) {
 				shadow->wants_rare = true;
+				shadow->pending = true;
+				continue;
+			}
+		}
+		if (read_back_is_late(shadow_info[field].encoding)) {
+			if (!shadow->wants_late || !late_fresh) {
+				shadow->wants_late = true;
 				shadow->pending = true;
 				continue;
 			}

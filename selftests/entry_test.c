@@ -19,6 +19,7 @@
 
 #define WARM_UP		4
 #define ROUNDS		20
+#define UNREAD		60		/* entries after which a field is out of the set */
 #define FAILED		0x100		/* + VM-instruction error */
 #define CONTROL		(FAILED + 7)	/* SDM, "VM-Instruction Error Numbers" */
 #define HOST		(FAILED + 8)
@@ -29,6 +30,7 @@
 #define EFER_BITS	(EFER_LME | EFER_LMA)
 #define RFLAGS_ZF	BIT_ULL(6)
 #define CR3_PWT		BIT_ULL(3)
+#define AR_UNUSABLE	BIT_ULL(16)
 #define EPTP_AD		BIT_ULL(6)	/* accessed and dirty flags */
 
 /* A field, a value that the checks refuse, and how. */
@@ -94,6 +96,8 @@ void l2_spins(void);
 void l2_works(void);
 void l2_stops(void);
 void l2_is_undefined(void);
+void l2_null_ss(void);
+void l2_data_ss(void);
 asm(".pushsection .text\n"
 	"l2_calls:	vmcall; jmp l2_calls\n"
 	"l2_spins:	jmp l2_spins\n"
@@ -106,6 +110,8 @@ asm(".pushsection .text\n"
 	"		out %al, %dx\n"
 	"		vmcall\n"
 	"l2_is_undefined: ud2\n"
+	"l2_null_ss:	xor %eax, %eax; mov %eax, %ss; vmcall\n"
+	"l2_data_ss:	mov %ds, %eax; mov %eax, %ss; vmcall\n"
 	".popsection");
 
 /* Handlers of SYSCALL, in L1's ring 0. */
@@ -409,6 +415,78 @@ static void l1_restarts(struct vmx_pages *vmx)
 	GUEST_DONE();
 }
 
+/* Make SS null, or not; as long as L1 does not read it, vmcs12 need not have it. */
+static void unread(void *rip)
+{
+	int i;
+
+	for (i = 0; i < UNREAD; i++)
+		GUEST_ASSERT(enter() == VMCALL);
+	GUEST_ASSERT(enter_at(rip) == VMCALL);
+}
+
+static bool ss_is_null(void)
+{
+	return vmreadz(GUEST_SS_AR_BYTES) & AR_UNUSABLE;
+}
+
+static void l1_reads_late(struct vmx_pages *vmx)
+{
+	uint64_t cr0;
+	int i;
+
+	begin(vmx);
+	unread(l2_null_ss);
+	result[0] = ss_is_null();
+
+	/* Written to memory, and read from there. */
+	unread(l2_data_ss);
+	GUEST_ASSERT(!vmclear(vmx->vmcs_gpa));
+	GUEST_ASSERT(!vmptrld(vmx->vmcs_gpa));
+	launched = false;
+	result[1] = !ss_is_null();
+
+	/* Another VMCS in between, whose SS is another. */
+	unread(l2_null_ss);
+	*(uint32_t *)vmx->shadow_vmcs = vmcs_revision();
+	GUEST_ASSERT(!vmclear(vmx->shadow_vmcs_gpa));
+	GUEST_ASSERT(!vmptrld(vmx->shadow_vmcs_gpa));
+	result[2] = !ss_is_null();
+	GUEST_ASSERT(!vmptrld(vmx->vmcs_gpa));
+	result[3] = ss_is_null();
+
+	/* A write of a field that makes the next entry write all of vmcs12 to vmcs02. */
+	unread(l2_null_ss);
+	vmwrite(GUEST_GDTR_LIMIT, 0xffff);
+	result[4] = enter() == VMCALL && ss_is_null();
+
+	/* Lost with the VMX operation that it belonged to: memory has a null SS. */
+	unread(l2_data_ss);
+	asm volatile("vmxoff" : : : "cc", "memory");
+	GUEST_ASSERT(prepare_for_vmx_operation(vmx));
+	GUEST_ASSERT(load_vmcs(vmx));
+	vmwrite(GUEST_GDTR_LIMIT, 0xffff);
+	GUEST_ASSERT(!vmptrld(vmx->shadow_vmcs_gpa));
+	GUEST_ASSERT(!vmptrld(vmx->vmcs_gpa));
+	result[5] = ss_is_null();
+	prepare(vmx);
+
+	/* While the field joins the set, with entries that fail before L2 runs. */
+	unread(l2_data_ss);
+	cr0 = vmreadz(GUEST_CR0);
+	for (i = 0; i < ROUNDS; i++) {
+		GUEST_ASSERT(enter_at(i & 1 ? l2_null_ss : l2_data_ss) == VMCALL);
+		vmwrite(GUEST_CR0, 0);
+		GUEST_ASSERT(enter() == GUEST);
+		vmwrite(GUEST_CR0, cr0);
+		result[6] += ss_is_null() == (i & 1);
+	}
+	unread(l2_null_ss);
+	GUEST_SYNC(0);
+	result[7] = ss_is_null();
+	GUEST_DONE();
+}
+
 /* ----------------------------------------------------------- user space -- */
 
 static void start(void *guest_code)
@@ -702,11 +780,36 @@ static void vmx_operation_starts_anew(void)
 	kvm_vm_free(vm);
 }
 
+static void segments_are_read_late(void)
+{
+	struct kvm_x86_state *state;
+	int i;
+
+	start(l1_reads_late);
+	TEST_ASSERT(run() == UCALL_SYNC, "guest did not stop");
+	if (fast()) {
+		EXPECT(counter("read_back_left_out") > 4 * UNREAD, "%lu",
+		       counter("read_back_left_out"));
+		EXPECT(counter("read_back_late") >= 6, "%lu", counter("read_back_late"));
+		EXPECT(counter("read_back_done") > 0, "none");
+	}
+	state = vcpu_save_state(vcpu);
+	kvm_vm_release(vm);
+	vcpu = vm_recreate_with_one_vcpu(vm);
+	vcpu_load_state(vcpu, state);
+	kvm_x86_state_cleanup(state);
+	finish();
+	for (i = 0; i < 8; i++)
+		EXPECT(result[i] == (i == 6 ? ROUNDS : 1), "step %d: %lu", i, result[i]);
+	kvm_vm_free(vm);
+}
+
 static void verify_found_nothing(void)
 {
 	static const char * const counters[] = {
 		"user_return_verify", "known_fields_verify", "checks_verify",
 		"mmu_roles_verify", "preemption_timer_verify", "vmcs02_verify",
+		"read_back_verify",
 	};
 	char name[64];
 	int i;
@@ -742,6 +845,7 @@ static const struct {
 	CASE(pmu_refresh_is_noticed),
 	CASE(preemption_timer_exits_in_time),
 	CASE(vmx_operation_starts_anew),
+	CASE(segments_are_read_late),
 	CASE(verify_found_nothing),
 #undef CASE
 };

@@ -86,6 +86,11 @@
  * vmcs02_cr3_done		nested entries that left that to stock
  * vmcs02_verify_checks		fields that verify=1 read
  * vmcs02_verify_mismatches	of these, fields with another value
+ * read_back_left_out		nested exits that left three fields in vmcs02
+ * read_back_late		of these, those after which someone asked for them
+ * read_back_done		nested exits that read them back
+ * read_back_verify_checks	late reads that verify=1 compared
+ * read_back_verify_mismatches	of these, reads that differed from stock
  */
 #define FAST_COUNTERS(COUNTER)			\
 	COUNTER(debugctl_pass_through)		\
@@ -157,7 +162,12 @@
 	COUNTER(vmcs02_cr3_skipped)		\
 	COUNTER(vmcs02_cr3_done)		\
 	COUNTER(vmcs02_verify_checks)		\
-	COUNTER(vmcs02_verify_mismatches)
+	COUNTER(vmcs02_verify_mismatches)	\
+	COUNTER(read_back_left_out)		\
+	COUNTER(read_back_late)			\
+	COUNTER(read_back_done)			\
+	COUNTER(read_back_verify_checks)	\
+	COUNTER(read_back_verify_mismatches)
 
 struct fast_counters {
 #define COUNTER(name) u64 name;

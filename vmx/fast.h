@@ -16,6 +16,7 @@
 #include "nested/mmu_switch_types.h"
 #include "nested/page_hold_types.h"
 #include "nested/preemption_timer_types.h"
+#include "nested/read_back_types.h"
 #include "nested/vmcs02_types.h"
 
 struct nested_contexts;
@@ -33,6 +34,7 @@ struct fast_vcpu {
 	struct mmu_switch_memo mmu;
 	struct preemption_timer preemption_timer;
 	struct vmcs02_memo vmcs02;
+	struct read_back_memo read_back;
 	u32 host_segments_digest;		/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 	bool written_known;			/* nested/shadow.c */
@@ -70,6 +72,7 @@ enum fast_switch_part {
 	FAST_SWITCH_CHECKS,		/* nested/checks.c */
 	FAST_SWITCH_MMU_ROLES,		/* nested/mmu_switch.c */
 	FAST_SWITCH_VMCS02,		/* nested/vmcs02.h */
+	FAST_SWITCH_READ_BACK,		/* nested/read_back.h */
 	NR_FAST_SWITCH_PARTS
 };
 

@@ -10,6 +10,7 @@
 #include "nested/host_segments.h"
 #include "nested/mmu_switch.h"
 #include "nested/preemption_timer.h"
+#include "nested/read_back.h"
 #include "nested/vmcs02.h"
 
 #endif /* KVM_INTEL_FAST_SWITCH_HOOKS_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Fields of vmcs12 that are read back from vmcs02 when someone looks at them.
+ *
+ * Stock reads back all that L2 may have changed at each nested VM exit, but for its
+ * "rare" fields: those stay in vmcs02 until L1's VMREAD, a VMWRITE that makes vmcs12
+ * dirty, VMCLEAR, VMPTRLD or KVM_GET_NESTED_STATE asks for them
+ * (copy_vmcs02_to_vmcs12_rare(); "KVM: nVMX: Sync rarely accessed guest fields only when
+ * needed").  Three more fields need
+ * not be there sooner: the access rights of CS and SS, which a nested entry writes to
+ * vmcs02 with the rare ones, only from a dirty vmcs12; and the guest linear address,
+ * which is exit information and goes nowhere.  The others that are read back
+ * (RIP, RSP, RFLAGS, CR0, CR3, CR4, interruptibility, ...) the next entry needs.
+ *
+ * Inputs: vmcs02's fields, which between a nested exit and the next entry nothing
+ * changes.  Whoever looks, and how it is noticed:
+ *
+ * | reader				| then					|
+ * |------------------------------------|---------------------------------------|
+ * | L1's VMREAD, exiting		| read_back_waits_for() is asked	|
+ * | L1's VMREAD, served by the shadow VMCS | a set that has one of the three |
+ * |					| demands them at each exit; a field joins |
+ * |					| only after such an exit (shadow_set.c) |
+ * | everybody who has stock sync the rare fields | read_back_now(), there	|
+ * | an enlightened VMCS		| stock syncs all at each exit		|
+ *
+ * SMM: entered from L2 by a nested exit like others, left by an entry that is not
+ * dirty; KVM_GET_NESTED_STATE in it syncs.  No tracepoint prints the three.
+ * Another vmcs12 (VMPTRLD, KVM_SET_NESTED_STATE): set_current_vmptr() forgets.
+ *
+ * verify=1: what stock would have read at the exit is kept, and compared with what is
+ * read late.
+ */
+#ifndef KVM_INTEL_FAST_READ_BACK_H
+#define KVM_INTEL_FAST_READ_BACK_H
+
+#include "nested/shadow.h"
+
+void read_back_verify_begin(struct kvm_vcpu *vcpu);
+void read_back_verify(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12);
+
+static __always_inline void read_back(struct vmcs12 *vmcs12)
+{
+	vmcs12->guest_cs_ar_bytes = vmcs_read32(GUEST_CS_AR_BYTES);
+	vmcs12->guest_ss_ar_bytes = vmcs_read32(GUEST_SS_AR_BYTES);
+	vmcs12->guest_linear_address = vmcs_readl(GUEST_LINEAR_ADDRESS);
+}
+
+/**
+ * read_back_at_exit - a nested VM exit: read the three fields back, or leave that
+ * @vcpu: the vCPU, vmcs02 current; need_sync_vmcs02_to_vmcs12_rare is decided
+ * @vmcs12: its vmcs12
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void read_back_at_exit(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct fast_vcpu *fast = &vmx->fast;
+
+	fast->read_back.stale = vmx->nested.need_sync_vmcs02_to_vmcs12_rare &&
+				!shadow_wants_late(vcpu) &&
+				fast_switch_does(FAST_SWITCH_READ_BACK);
+	if (!fast->read_back.stale) {
+		read_back(vmcs12);
+		fast->counters.read_back_done++;
+		return;
+	}
+	fast->counters.read_back_left_out++;
+	if (fast_verify())
+		read_back_verify_begin(vcpu);
+}
+
+/**
+ * read_back_now - the rare fields are synced: these, too
+ * @vcpu: the vCPU, vmcs02 current
+ * @vmcs12: its vmcs12
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void read_back_now(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct fast_vcpu *fast = &vmx->fast;
+
+	if (!fast->read_back.stale || evmptr_is_valid(vmx->nested.hv_evmcs_vmptr))
+		return;
+	read_back(vmcs12);
+	fast->read_back.stale = false;
+	fast->counters.read_back_late++;
+	if (fast_verify())
+		read_back_verify(vcpu, vmcs12);
+}
+
+/**
+ * read_back_waits_for - must the rare fields be synced before L1 reads a field?
+ * @vcpu: the vCPU, in L1
+ * @encoding: of the field
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline bool read_back_waits_for(struct kvm_vcpu *vcpu, unsigned long encoding)
+{
+	return to_vmx(vcpu)->fast.read_back.stale && read_back_is_late(encoding);
+}
+
+/**
+ * read_back_forget - another vmcs12 becomes current
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void read_back_forget(struct kvm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->fast.read_back.stale = false;
+}
+
+#endif /* KVM_INTEL_FAST_READ_BACK_H */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Fields that are read back late: see read_back.h. */
+#ifndef KVM_INTEL_FAST_READ_BACK_TYPES_H
+#define KVM_INTEL_FAST_READ_BACK_TYPES_H
+
+#include <linux/types.h>
+
+#include <asm/vmx.h>
+
+/* Kept per vCPU. */
+struct read_back_memo {
+	bool stale;		/* vmcs02 has the fields, vmcs12 not */
+	/* verify=1: what vmcs02 had at the exit. */
+	u32 cs_ar_bytes, ss_ar_bytes;
+	u64 linear_address;
+};
+
+/**
+ * read_back_is_late - is it one of these fields?
+ * @encoding: of a field that vmcs12 has
+ */
+static inline bool read_back_is_late(unsigned long encoding)
+{
+	return encoding == GUEST_CS_AR_BYTES || encoding == GUEST_SS_AR_BYTES ||
+	       encoding == GUEST_LINEAR_ADDRESS;
+}
+
+#endif /* KVM_INTEL_FAST_READ_BACK_TYPES_H */
