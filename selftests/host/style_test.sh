@@ -37,6 +37,15 @@ sparse_is_clean() {
 	! grep -E "build/$release/(vmx|nested)/.*(warning|error):" <<< "$out"
 }
 
+walk_is_clean() {
+	local out
+	mkdir "$work/walk" && cp selftests/guest/field_walk_l1.c "$work/walk" || return 1
+	echo "obj-m := field_walk_l1.o" > "$work/walk/Kbuild"
+	out=$(make -C "$kdir" M="$work/walk" C=2 modules 2>&1) || { echo "$out"; return 1; }
+	grep -q CHECK <<< "$out" || { echo "sparse did not run"; return 1; }
+	! grep -E "$work/walk/.*(warning|error):" <<< "$out"
+}
+
 licensed() {
 	local bad
 	bad=$(git ls-files --cached --others --exclude-standard | grep -vE '^COPYING$|\.patch$' |
@@ -48,8 +57,10 @@ licensed() {
 
 shopt -s nullglob
 check "checkpatch --strict: the module" checkpatch FILE_PATH_CHANGES vmx/*.[ch] nested/*.[ch]
+check "checkpatch --strict: the module of a Linux L1" checkpatch FILE_PATH_CHANGES selftests/guest/*.c
 check "checkpatch --strict: the selftests" checkpatch $user_space selftests/*.[ch] selftests/exit_bench/*.h \
 	selftests/lab/guest/*.c
 check "sparse: the module" sparse_is_clean
+check "sparse: the module of a Linux L1" walk_is_clean
 check "every file names its licence" licensed
 finish

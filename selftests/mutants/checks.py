@@ -33,6 +33,7 @@ MAKE_LIMIT = 600        # seconds
 MACHINE_LIMIT = 300
 DIFFERENTIAL_SEEDS = '0-49'
 DIFFERENTIAL_LIMIT = 900
+FIELDS_LIMIT = 1300
 # Cases of page_hold_test that mutants of held pages and of the MSR bitmap need.
 PAGES_CASES = (
     'steady_state', 'l1_stores_to_its_bitmap', 'l1_stores_under_x2apic',
@@ -263,6 +264,18 @@ def pages_verify(tree):
     return in_machine(pages_spec(tree, 'verify=1'), 'fields_name_other_pages')
 
 
+def fields_linux_l1(tree):
+    """All VMCS fields, in a Linux L1: the same under stock and fast; verify off."""
+    done = subprocess.run([os.path.join(SELFTESTS, 'host', 'field_walk'), '--linux-l1', '--no-verify',
+                           '--fast', build(tree, 'mini'),
+                           os.path.join(programs(), 'field_walk_l2')],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', timeout=FIELDS_LIMIT, check=False)
+    lines = done.stdout.splitlines()
+    return Outcome(done.returncode == 0, [line for line in lines if re.match('not ok|# ', line)] or
+                   lines[-10:])
+
+
 def hooks(tree):
     """The build refuses a hook in the wrong place."""
     try:
@@ -339,6 +352,7 @@ CHECKS = {
     'pages': pages,
     'pages-verify': pages_verify,
     'mitigations': mitigation_counts,
+    'fields-linux-l1': fields_linux_l1,
     'differential': differential,
     'differential-programs': differential_programs,
 }
