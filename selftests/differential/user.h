@@ -234,6 +234,27 @@ static void msrs_get(uint64_t *values, bool *got)
 	}
 }
 
+/*
+ * KVM leaves what it queued last in the members of an event that is not there.  What
+ * that was depends on time: when L0's tick comes between the VM entry that L1 asked
+ * for and the CPU's, KVM takes L1's event back and queues it (vmx_cancel_injection()),
+ * else never.
+ */
+static void events_get(struct kvm_vcpu_events *events)
+{
+	record_result("get", __vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, events));
+	if (!events->exception.injected && !events->exception.pending) {
+		events->exception.nr = 0;
+		events->exception.has_error_code = 0;
+		events->exception.error_code = 0;
+		events->exception_has_payload = 0;
+		events->exception_payload = 0;
+	}
+	if (!events->interrupt.injected)
+		events->interrupt.nr = 0;
+	record_bytes("events", events, sizeof(*events));
+}
+
 static void user_regs(void)
 {
 	uint64_t values[ARRAY_SIZE(known_msrs)] = {};
@@ -257,8 +278,7 @@ static void user_regs(void)
 	record("efer", sregs.efer);
 	record("apic base", sregs.apic_base);
 	record_bytes("sregs", &sregs, sizeof(sregs));
-	record_result("get", __vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events));
-	record_bytes("events", &events, sizeof(events));
+	events_get(&events);
 	record_result("get", __vcpu_ioctl(vcpu, KVM_GET_DEBUGREGS, &debug));
 	record_bytes("debugregs", &debug, sizeof(debug));
 	__vcpu_ioctl(vcpu, KVM_GET_MP_STATE, &mp);
@@ -445,8 +465,7 @@ static void user_events(unsigned int which, uint64_t bits)
 {
 	struct kvm_vcpu_events events = {};
 
-	__vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events);
-	record_bytes("events", &events, sizeof(events));
+	events_get(&events);
 	switch (which) {
 	case 1: events.nmi.masked ^= 1; break;
 	case 2: events.nmi.pending ^= 1; break;
