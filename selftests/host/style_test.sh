@@ -10,16 +10,13 @@ top=$(cd "$here/../.." && pwd)
 
 kdir=${1:?usage: style_test.sh KDIR}
 cd "$top" || exit 1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-tar -xf /usr/src/linux-source-6.1.tar.xz -C "$work" --strip-components=1 --wildcards \
-	'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch'
+source=$(selftests/lab/kernel mini)/source || exit 1
 
 # checkpatch TYPES FILE... - TYPES are left out, besides what X-macro lists trip.
 checkpatch() {
 	local types=$1
 	shift
-	perl "$work/scripts/checkpatch.pl" --strict --no-tree --terse --no-summary --file \
+	perl "$source/scripts/checkpatch.pl" --strict --no-tree --terse --no-summary --file \
 		--ignore "COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,TRAILING_SEMICOLON,$types" \
 		--max-line-length=100 "$@"
 }
