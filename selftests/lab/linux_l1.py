@@ -17,6 +17,7 @@ import shutil
 import tempfile
 
 import initramfs
+import kept
 import machine
 import verdict
 
@@ -173,6 +174,8 @@ def run(spec, guest, directory):
     if result['status'] == 'ok':
         result['status'], result['reason'] = judge(result, frames, console, spec.allowed)
         result['last_lines'] = []
+        if result['status'] != 'ok':
+            kept.forget(result['kept_as'])
     if not result['last_lines'] or result['status'] == 'timeout':
         result['last_lines'] += ['L1: ' + line for line
                                  in verdict.clean_log(console).splitlines()[-20:]]

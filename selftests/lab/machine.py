@@ -23,6 +23,7 @@ import time
 
 import directboot
 import initramfs
+import kept
 import verdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -60,6 +61,7 @@ class Spec:
     ips: int = IPS
     emulator: str = ''                  # its directory; default: bochs/build makes it
     stop_on_oops: bool = True
+    reference: bool = False             # kvm_intel is a path, but not a module under test
 
 
 class LabError(Exception):
@@ -193,7 +195,8 @@ class Emulator:
         with open(os.path.join(work, 'frames'), 'wb') as output:
             self.process = subprocess.Popen(
                 [os.path.join(directory, 'bochs'), '-q', '-f', 'bochsrc'], cwd=work,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env={'LC_ALL': 'C', 'TZ': 'UTC'})
 
     def ended(self):
         if self.usage is None:
@@ -218,7 +221,7 @@ class Emulator:
 
 
 def supervise(spec, directory, work):
-    """Run the emulator to its end; (wall seconds, timed out, usage)."""
+    """Run the emulator to its end; (timed out, what it used)."""
     start = time.monotonic()
     emulator = Emulator(directory, work)
     timed_out = False
@@ -233,7 +236,10 @@ def supervise(spec, directory, work):
                 break
     finally:
         emulator.stop()
-    return time.monotonic() - start, timed_out, emulator.usage
+    return timed_out, {
+        'wall_seconds': round(time.monotonic() - start, 3),
+        'cpu_seconds': round(emulator.usage.ru_utime + emulator.usage.ru_stime, 3),
+        'max_rss_kib': emulator.usage.ru_maxrss}
 
 
 def out_path(directory, name):
@@ -293,6 +299,34 @@ def number(meta, name):
     return int(meta[name]) if re.fullmatch(r'-?\d+', meta.get(name, '')) else None
 
 
+class Output:
+    """What the emulator left in work: it runs, or what it did earlier is put there.
+
+    .keep() is for a machine that ended well; see kept.py.
+    """
+
+    def __init__(self, spec, emulator, work):
+        self.work, self.inputs = work, os.listdir(work)
+        self.key, self.kept, self.timed_out = '', False, False
+        mode = kept.wanted()
+        if mode and (spec.kvm_intel == 'stock' or spec.reference):
+            self.key = kept.key(emulator, work)
+            self.used = kept.restore(self.key, work) if mode == 'keep' else None
+            self.kept = self.used is not None
+        if self.kept:
+            print('run: kept from an earlier run: runs/%s, %.1f s of CPU'
+                  % (self.key, self.used['cpu_seconds']), file=sys.stderr, flush=True)
+        else:
+            self.timed_out, self.used = supervise(spec, emulator, work)
+
+    def keep(self):
+        if self.key and not self.kept:
+            try:
+                kept.store(self.key, self.work, self.inputs, self.used)
+            except kept.Different as error:
+                raise LabError(str(error)) from error
+
+
 def run(spec, directory):
     """Run spec; leave its output in directory; return the content of result.json."""
     kernel = kernel_directory(spec.kernel)
@@ -307,22 +341,22 @@ def run(spec, directory):
                                     root_file_system(spec, kernel), command_line,
                                     spec.memory * MIB, spec.cpus, work)
         save(work, 'bochsrc', configuration(spec, images, emulator).encode())
-        wall, timed_out, usage = supervise(spec, emulator, work)
+        output = Output(spec, emulator, work)
         frames = verdict.collect(read(os.path.join(work, 'frames')))
         meta = verdict.metadata(frames)
         serial = read(os.path.join(work, 'serial.txt'))
-        status, reason = verdict.judge(frames, serial, timed_out,
+        status, reason = verdict.judge(frames, serial, output.timed_out,
                                        spec.kvm_intel != 'none', spec.allowed)
+        if status == 'ok' and number(meta, 'exit') == 0:
+            output.keep()
         keep_output(work, frames, directory)
         if 'start_ticks' not in meta and 'end' not in frames:
             save(directory, 'frames.txt', read(os.path.join(work, 'frames')))
         result = {
             'status': status, 'reason': reason, 'program_exit': number(meta, 'exit'),
-            'wall_seconds': round(wall, 3),
-            'cpu_seconds': round(usage.ru_utime + usage.ru_stime, 3),
+            **output.used, 'kept': output.kept, 'kept_as': output.key,
             'ticks': {when: number(meta, when + '_ticks')
                       for when in ('init', 'start', 'stop', 'end')},
-            'max_rss_kib': usage.ru_maxrss,
             'kernel': read(os.path.join(kernel, 'release')).decode().strip(),
             'kernel_directory': kernel, 'kvm_intel': spec.kvm_intel,
             'kvm_opts': spec.kvm_opts, 'kvm_intel_opts': spec.kvm_intel_opts,

@@ -46,5 +46,45 @@ lab 125 'a missing CPU feature is no pass' --cpu-model core2_penryn_t9600 --kvm-
 lab 0 'symbols come back' --symbols -- true
 ok "$(grep -q vmx_vcpu_run "$work/out/kallsyms.txt" && echo 0 || echo 1)" 'with those of kvm_intel'
 
+# kept yes|no DESCRIPTION OPTIONS...: was what the machine did kept (kept.py)?
+kept() {
+	local expected=$1 description=$2 seen=no
+	shift 2
+	STOCK_RUNS=keep "$here/run" --kernel "$kernel" --out "$work/out" "$@" \
+		>"$work/stdout" 2>"$work/stderr" || true
+	! grep -q 'kept from an earlier run' "$work/stderr" || seen=yes
+	ok "$([ $seen = "$expected" ] && echo 0 || echo 1)" "$description"
+}
+
+# A file that no machine had before.
+echo "echo $$ $RANDOM $(date +%s)" >"$work/script"
+script=(--file "$work/script:/script" -- sh /script)
+path_of_kept() { sed -n "s,.*\"kept_as\": \"\(..*\)\".*,$cache/\1.tar.gz,p" "$work/out/result.json"; }
+cache=${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}/runs
+kept no 'a machine with stock runs' "${script[@]}"
+cp "$work/out/stdout.txt" "$work/before"
+first=$(path_of_kept)
+kept yes 'and not again' "${script[@]}"
+ok "$(cmp -s "$work/before" "$work/out/stdout.txt" && cmp -s "$work/before" "$work/stdout" && echo 0 || echo 1)" \
+	'its output is kept'
+lab 0 'but again when nobody asked' "${script[@]}"
+kept no 'and with other kernel parameters' --append 'mitigations=off lab=1' "${script[@]}"
+second=$(path_of_kept)
+kept no 'and with another CPU' --cpu-model broadwell_ult "${script[@]}"
+echo '#' >>"$work/script"
+kept no 'and with two bytes more in a file' "${script[@]}"
+module=$("$here/kernel" "$kernel")/modules/kvm-intel.ko
+kept no 'a machine with a module under test runs' --kvm-intel "$module" "${script[@]}"
+kept no 'and again' --kvm-intel "$module" "${script[@]}"
+kept no 'what failed' -- sh -c "exit 3 # $(cat "$work/script")"
+kept no 'is not kept' -- sh -c "exit 3 # $(cat "$work/script")"
+sed -i '$d' "$work/script"
+export STOCK_RUNS=check
+lab 0 'what is kept is checked' "${script[@]}"
+cp "$second" "$first"
+lab 125 'and another output noticed' "${script[@]}"
+unset STOCK_RUNS
+rm -f "$first" "$second"
+
 echo "1..$count"
 [ "$failed" = 0 ]
