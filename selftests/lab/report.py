@@ -64,7 +64,9 @@ for (const flame of document.querySelectorAll('.flame')) {
 	flame.addEventListener('click', event => {
 		const to = event.target.closest('.flame > div');
 		if (!to) return;
-		const left = +to.dataset.x, width = +to.dataset.w;
+		// The top frame is narrower than the page where another variant costs more.
+		const top = to === frames[0];
+		const left = top ? 0 : +to.dataset.x, width = top ? 1 : +to.dataset.w;
 		for (const frame of frames) {
 			const x = (+frame.dataset.x - left) / width, w = +frame.dataset.w / width;
 			const outer = x < 1e-9 && x + w > 1 - 1e-9;
