@@ -17,7 +17,6 @@ noinline void read_back_verify_begin(struct kvm_vcpu *vcpu)
 
 	memo->cs_ar_bytes = vmcs_read32(GUEST_CS_AR_BYTES);
 	memo->ss_ar_bytes = vmcs_read32(GUEST_SS_AR_BYTES);
-	memo->linear_address = vmcs_readl(GUEST_LINEAR_ADDRESS);
 }
 
 /**
@@ -34,15 +33,12 @@ noinline void read_back_verify(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 
 	fast->counters.read_back_verify_checks++;
 	if (vmcs12->guest_cs_ar_bytes == memo->cs_ar_bytes &&
-	    vmcs12->guest_ss_ar_bytes == memo->ss_ar_bytes &&
-	    vmcs12->guest_linear_address == memo->linear_address)
+	    vmcs12->guest_ss_ar_bytes == memo->ss_ar_bytes)
 		return;
 	fast->counters.read_back_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: read back late: CS %#x, SS %#x, linear address %#lx; at the exit %#x, %#x, %#llx\n",
+	WARN_ONCE(1, "kvm-intel-fast: read back late: CS %#x, SS %#x, at the exit %#x, %#x\n",
 		  vmcs12->guest_cs_ar_bytes, vmcs12->guest_ss_ar_bytes,
-		  (unsigned long)vmcs12->guest_linear_address,
-		  memo->cs_ar_bytes, memo->ss_ar_bytes, memo->linear_address);
+		  memo->cs_ar_bytes, memo->ss_ar_bytes);
 	vmcs12->guest_cs_ar_bytes = memo->cs_ar_bytes;
 	vmcs12->guest_ss_ar_bytes = memo->ss_ar_bytes;
-	vmcs12->guest_linear_address = memo->linear_address;
 }

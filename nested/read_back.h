@@ -6,11 +6,12 @@
  * "rare" fields: those stay in vmcs02 until L1's VMREAD, a VMWRITE that makes vmcs12
  * dirty, VMCLEAR, VMPTRLD or KVM_GET_NESTED_STATE asks for them
  * (copy_vmcs02_to_vmcs12_rare(); "KVM: nVMX: Sync rarely accessed guest fields only when
- * needed").  Three more fields need
- * not be there sooner: the access rights of CS and SS, which a nested entry writes to
- * vmcs02 with the rare ones, only from a dirty vmcs12; and the guest linear address,
- * which is exit information and goes nowhere.  The others that are read back
- * (RIP, RSP, RFLAGS, CR0, CR3, CR4, interruptibility, ...) the next entry needs.
+ * needed").  Two more fields need not be there sooner: the access rights of CS and SS,
+ * which a nested entry writes to vmcs02 with the rare ones, only from a dirty vmcs12.
+ * Most others that are read back (RIP, RSP, RFLAGS, CR0, CR3, CR4, interruptibility)
+ * the next entry needs.  The guest linear address it does not need, but a nested entry
+ * that the CPU refuses (VMfail) must leave it as it was, and may have had an EPT
+ * violation, while its event was delivered, that L0 handled.
  *
  * Inputs: vmcs02's fields, which between a nested exit and the next entry nothing
  * changes.  Whoever looks, and how it is noticed:
@@ -18,15 +19,19 @@
  * | reader				| then					|
  * |------------------------------------|---------------------------------------|
  * | L1's VMREAD, exiting		| read_back_waits_for() is asked	|
- * | L1's VMREAD, served by the shadow VMCS | a set that has one of the three |
+ * | L1's VMREAD, served by the shadow VMCS | a set that has one of the two |
  * |					| demands them at each exit; a field joins |
  * |					| only after such an exit (shadow_set.c) |
  * | everybody who has stock sync the rare fields | read_back_now(), there	|
  * | an enlightened VMCS		| stock syncs all at each exit		|
  *
  * SMM: entered from L2 by a nested exit like others, left by an entry that is not
- * dirty; KVM_GET_NESTED_STATE in it syncs.  No tracepoint prints the three.
+ * dirty; KVM_GET_NESTED_STATE in it syncs.  No tracepoint prints them.
  * Another vmcs12 (VMPTRLD, KVM_SET_NESTED_STATE): set_current_vmptr() forgets.
+ *
+ * When the CPU refuses to enter L2 again after L2 has run (user space can inject an
+ * event that it refuses), stock leaves in vmcs12 what CS and SS were before, while
+ * vmcs02 and the rare fields are what L2 left; here CS and SS are like the latter.
  *
  * verify=1: what stock would have read at the exit is kept, and compared with what is
  * read late.
@@ -43,11 +48,10 @@ static __always_inline void read_back(struct vmcs12 *vmcs12)
 {
 	vmcs12->guest_cs_ar_bytes = vmcs_read32(GUEST_CS_AR_BYTES);
 	vmcs12->guest_ss_ar_bytes = vmcs_read32(GUEST_SS_AR_BYTES);
-	vmcs12->guest_linear_address = vmcs_readl(GUEST_LINEAR_ADDRESS);
 }
 
 /**
- * read_back_at_exit - a nested VM exit: read the three fields back, or leave that
+ * read_back_at_exit - a nested VM exit: read the two fields back, or leave that
  * @vcpu: the vCPU, vmcs02 current; need_sync_vmcs02_to_vmcs12_rare is decided
  * @vmcs12: its vmcs12
  *

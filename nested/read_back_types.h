@@ -12,7 +12,6 @@ struct read_back_memo {
 	bool stale;		/* vmcs02 has the fields, vmcs12 not */
 	/* verify=1: what vmcs02 had at the exit. */
 	u32 cs_ar_bytes, ss_ar_bytes;
-	u64 linear_address;
 };
 
 /**
@@ -21,8 +20,7 @@ struct read_back_memo {
  */
 static inline bool read_back_is_late(unsigned long encoding)
 {
-	return encoding == GUEST_CS_AR_BYTES || encoding == GUEST_SS_AR_BYTES ||
-	       encoding == GUEST_LINEAR_ADDRESS;
+	return encoding == GUEST_CS_AR_BYTES || encoding == GUEST_SS_AR_BYTES;
 }
 
 #endif /* KVM_INTEL_FAST_READ_BACK_TYPES_H */

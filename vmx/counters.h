@@ -86,7 +86,7 @@
  * vmcs02_cr3_done		nested entries that left that to stock
  * vmcs02_verify_checks		fields that verify=1 read
  * vmcs02_verify_mismatches	of these, fields with another value
- * read_back_left_out		nested exits that left three fields in vmcs02
+ * read_back_left_out		nested exits that left two fields in vmcs02
  * read_back_late		of these, those after which someone asked for them
  * read_back_done		nested exits that read them back
  * read_back_verify_checks	late reads that verify=1 compared
