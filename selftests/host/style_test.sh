@@ -11,6 +11,8 @@ top=$(cd "$here/../.." && pwd)
 kdir=${1:?usage: style_test.sh KDIR}
 cd "$top" || exit 1
 source=$(selftests/lab/kernel mini)/source || exit 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # checkpatch TYPES FILE... - TYPES are left out, besides what X-macro lists trip.
 checkpatch() {
@@ -36,11 +38,11 @@ sparse_is_clean() {
 
 walk_is_clean() {
 	local out
-	mkdir "$work/walk" && cp selftests/guest/field_walk_l1.c "$work/walk" || return 1
-	echo "obj-m := field_walk_l1.o" > "$work/walk/Kbuild"
-	out=$(make -C "$kdir" M="$work/walk" C=2 modules 2>&1) || { echo "$out"; return 1; }
+	cp selftests/guest/field_walk_l1.c "$work" || return 1
+	echo "obj-m := field_walk_l1.o" > "$work/Kbuild"
+	out=$(make -C "$kdir" M="$work" C=2 modules 2>&1) || { echo "$out"; return 1; }
 	grep -q CHECK <<< "$out" || { echo "sparse did not run"; return 1; }
-	! grep -E "$work/walk/.*(warning|error):" <<< "$out"
+	! grep -E "$work/.*(warning|error):" <<< "$out"
 }
 
 licensed() {
