@@ -561,14 +561,8 @@ static void user_space_sets_the_msr(void)
 
 static void state_restored_in_new_vm(void)
 {
-	struct kvm_x86_state *state;
-
 	enter_l2(L2_PAUSE, 0);
-	state = vcpu_save_state(vcpu);
-	kvm_vm_release(vm);
-	vcpu = vm_recreate_with_one_vcpu(vm);
-	vcpu_load_state(vcpu, state);
-	kvm_x86_state_cleanup(state);
+	move_to_new_vm();
 	resume_l2();
 	expect_l1_reads(0, !passes);
 }

@@ -782,7 +782,6 @@ static void vmx_operation_starts_anew(void)
 
 static void segments_are_read_late(void)
 {
-	struct kvm_x86_state *state;
 	int i;
 
 	start(l1_reads_late);
@@ -793,11 +792,7 @@ static void segments_are_read_late(void)
 		EXPECT(counter("read_back_late") >= 6, "%lu", counter("read_back_late"));
 		EXPECT(counter("read_back_done") > 0, "none");
 	}
-	state = vcpu_save_state(vcpu);
-	kvm_vm_release(vm);
-	vcpu = vm_recreate_with_one_vcpu(vm);
-	vcpu_load_state(vcpu, state);
-	kvm_x86_state_cleanup(state);
+	move_to_new_vm();
 	finish();
 	for (i = 0; i < 8; i++)
 		EXPECT(result[i] == (i == 6 ? ROUNDS : 1), "step %d: %lu", i, result[i]);

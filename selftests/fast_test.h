@@ -44,6 +44,17 @@ static inline void run_case(const char *name, void (*run)(void))
 		ksft_test_result(!case_failed, "%s\n", name);
 }
 
+/* As after a migration: the state of the VM and its vCPU in a new VM and vCPU. */
+static inline void move_to_new_vm(void)
+{
+	struct kvm_x86_state *state = vcpu_save_state(vcpu);
+
+	kvm_vm_release(vm);
+	vcpu = vm_recreate_with_one_vcpu(vm);
+	vcpu_load_state(vcpu, state);
+	kvm_x86_state_cleanup(state);
+}
+
 /* Is the case among those that the command line names?  None are all. */
 static inline bool wanted(const char *name, char **names)
 {

@@ -866,16 +866,15 @@ static void every_field_keeps_its_value(void)
 
 static void restore(bool in_new_vm)
 {
-	struct kvm_x86_state *state = vcpu_save_state(vcpu);
+	struct kvm_x86_state *state;
 
 	if (in_new_vm) {
-		kvm_vm_release(vm);
-		vcpu = vm_recreate_with_one_vcpu(vm);
-		vcpu_load_state(vcpu, state);
+		move_to_new_vm();
 	} else {
+		state = vcpu_save_state(vcpu);
 		vcpu_nested_state_set(vcpu, &state->nested);
+		kvm_x86_state_cleanup(state);
 	}
-	kvm_x86_state_cleanup(state);
 }
 
 static void state_saved_and_restored(void)
