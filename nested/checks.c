@@ -111,6 +111,8 @@ bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	u64 different;
 	bool same;
 
+	if (!fast_switch_does(FAST_SWITCH_CHECKS))
+		return false;
 #define FIELD(name) (in->name ^ vmcs12->name) |
 	different = CHECKS_VMCS12_FIELDS(FIELD) 0;
 #undef FIELD
@@ -154,13 +156,14 @@ void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passe
 {
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 
+	if (!fast_switch_does(FAST_SWITCH_CHECKS))
+		return;
 	if (unlikely(fast_verify()) && memo->verifying) {
 		memo->verifying = false;
 		if (passed)
 			to_vmx(vcpu)->fast.counters.checks_verify_checks++;
 	}
-	if (!passed || memo->valid || !fast_switch_does(FAST_SWITCH_CHECKS) ||
-	    guest_cpuid_has_evmcs(vcpu) ||
+	if (!passed || memo->valid || guest_cpuid_has_evmcs(vcpu) ||
 	    (vmcs12->guest_ia32_debugctl & (DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR)))
 		return;
 	gather(vcpu, vmcs12, &memo->inputs);

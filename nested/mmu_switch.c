@@ -58,7 +58,7 @@ static noinline void init_slowly(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 				  kvm_read_cr4_bits(vcpu, KVM_MMU_CR4_ROLE_BITS),
 				  vcpu->arch.efer, vcpu->arch.hflags);
 
-	if (!enable_ept || !fast_switch_does(FAST_SWITCH_MMU_ROLES)) {
+	if (!enable_ept) {
 		kvm_init_mmu(vcpu);
 		return;
 	}
@@ -95,13 +95,17 @@ void mmu_switch_init(struct kvm_vcpu *vcpu)
 		     (MMU_ROLE_CR4 & MMU_ROLE_EFER) |
 		     ((MMU_ROLE_CR0 | MMU_ROLE_CR4 | MMU_ROLE_EFER) >> 32));
 
+	if (!fast_switch_does(FAST_SWITCH_MMU_ROLES)) {
+		kvm_init_mmu(vcpu);
+		return;
+	}
 	if (mmu_is_nested(vcpu)) {
 		mmu = &vcpu->arch.nested_mmu;
 		memo = &vmx->fast.mmu.l2;
 	}
 	/*
 	 * A role in use is marked valid, so it is not that of an empty memo, which
-	 * it stays without EPT and without this part.
+	 * it stays without EPT.
 	 */
 	if (likely(mmu->cpu_role.as_u64 == memo->cpu_role &&
 		   mmu->root_role.word == memo->root_role &&

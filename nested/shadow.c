@@ -13,8 +13,8 @@
  * Copy-out (vmcs12 to shadow) compares every field with "held", what the shadow
  * VMCS was last given or found to hold.  Who else changes it:
  *  - L1, by VMWRITE without an exit, to entries of the set that it may write.
- *    Known by: fast_vcpu.written_known, which falls when L1 is entered and rises when a
- *    copy-in has read all these entries.  L2 may be entered without a copy-in, by
+ *    Known by: nested_vmx.shadow_written_known, which falls when L1 is entered and rises
+ *    when a copy-in has read all these entries.  L2 may be entered without a copy-in, by
  *    RSM; then everything is written, as in stock.
  *  - an exit of L1's VMWRITE to a field that it may only read: "held" follows.
  *  - a change of the set, VMXON (a new shadow VMCS): info_known falls.
@@ -169,7 +169,7 @@ static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *sh
 	else if (unlikely(fast_verify()))
 		verify(vmx, shadow->write_bitmap, true);
 	vmcs_clear(vmcs);
-	vmx->fast.written_known = true;
+	vmx->nested.shadow_written_known = true;
 	vmx->fast.counters.shadow_copies_in++;
 }
 
@@ -197,12 +197,12 @@ static __always_inline bool copy_out(struct vcpu_vmx *vmx, struct vmcs_shadow *s
 	bool loaded = false;
 	u64 value;
 
-	if (unlikely(!shadow->info_known || !vmx->fast.written_known)) {
+	if (unlikely(!shadow->info_known || !vmx->nested.shadow_written_known)) {
 		vmcs_load(vmcs);
 		loaded = true;
 		copy_out_all(vmx, shadow);
 		shadow->info_known = true;
-		vmx->fast.written_known = true;
+		vmx->nested.shadow_written_known = true;
 	}
 	for (; entry < end; entry++) {
 		value = value_in(vmcs12, entry);
@@ -305,7 +305,7 @@ void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 
 	if (vmx->fail || vm_exit_reason == -1 || completed_late(vm_exit_reason))
 		return;
-	if (!shadow->info_known || !vmx->fast.written_known || shadow->pending ||
+	if (!shadow->info_known || !vmx->nested.shadow_written_known || shadow->pending ||
 	    vmx->nested.current_vmptr == INVALID_GPA ||
 	    evmptr_is_valid(vmx->nested.hv_evmcs_vmptr))
 		return;

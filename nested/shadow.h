@@ -28,7 +28,7 @@ struct shadow_entry {
  * pages.  Touched by the vCPU's thread alone; debugfs reads the set and the exits.
  */
 struct vmcs_shadow {
-	/* Is "held" true of entries that L1 cannot write?  Of those it can: written_known. */
+	/* Is "held" true of entries that L1 cannot write?  nested_vmx has it of those it can. */
 	bool info_known;
 	/* The CPU has no current VMCS: see shadow.c. */
 	bool window;
@@ -158,20 +158,6 @@ static __always_inline u64 shadow_guest_bndcfgs(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_before_entry - from now on L1 may write the shadow VMCS
- * @vcpu: the vCPU about to enter, its shadow VMCS in sync
- *
- * Context: preemption disabled.
- */
-static __always_inline void shadow_before_entry(struct kvm_vcpu *vcpu)
-{
-	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
-
-	if (fast->written_known && !is_guest_mode(vcpu))
-		fast->written_known = false;
-}
-
-/**
  * shadow_wants_rare - must this nested exit copy the rare fields to vmcs12?
  * @vcpu: the vCPU
  */
@@ -246,6 +232,28 @@ static __always_inline void shadow_falls_behind(struct kvm_vcpu *vcpu)
 static __always_inline bool shadow_copy_out(struct kvm_vcpu *vcpu)
 {
 	return shadow_of(vcpu) && shadow_do_copy_out(vcpu);
+}
+
+/**
+ * shadow_before_entry - the shadow VMCS as L1 shall find it, and may write it
+ * @vcpu: the vCPU about to enter L1 or L2
+ *
+ * For entries after an exit from L1 that does not concern VMX, one test of both flags.
+ *
+ * Context: preemption disabled.
+ * Return: has stock to copy vmcs12 to the shadow VMCS?
+ */
+static __always_inline bool shadow_before_entry(struct kvm_vcpu *vcpu)
+{
+	struct nested_vmx *nested = &to_vmx(vcpu)->nested;
+	bool stock;
+
+	if (likely(!nested->shadow_entry_work))
+		return false;
+	stock = nested->need_vmcs12_to_shadow_sync && !shadow_copy_out(vcpu);
+	if (!is_guest_mode(vcpu))
+		nested->shadow_written_known = false;
+	return stock;
 }
 
 /**

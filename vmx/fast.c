@@ -45,7 +45,8 @@ static uint __ro_after_init fast_switch = 1;
 module_param(fast_switch, uint, 0444);
 MODULE_PARM_DESC(fast_switch, "Leave out the parts of a switch between L1 and L2 whose inputs did not change: 0 none, 1 those of fast_switch_parts (default 1)");
 
-ulong __ro_after_init fast_switch_parts = BIT(NR_FAST_SWITCH_PARTS) - 1;
+DEFINE_STATIC_KEY_ARRAY_TRUE(fast_switch_key, NR_FAST_SWITCH_PARTS);
+static ulong __ro_after_init fast_switch_parts = BIT(NR_FAST_SWITCH_PARTS) - 1;
 module_param(fast_switch_parts, ulong, 0444);
 MODULE_PARM_DESC(fast_switch_parts, "Mask of these parts, see Documentation/switch.md (default all)");
 
@@ -85,10 +86,15 @@ MODULE_PARM_DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM en
  */
 void __init fast_init(void)
 {
+	unsigned int part;
+
 	if (verify)
 		static_branch_enable(&fast_verify_key);
 	if (!fast_switch)
 		fast_switch_parts = 0;
+	for (part = 0; part < NR_FAST_SWITCH_PARTS; part++)
+		if (!(fast_switch_parts & BIT(part)))
+			static_branch_disable(&fast_switch_key[part]);
 }
 
 /**

@@ -37,7 +37,6 @@ struct fast_vcpu {
 	struct read_back_memo read_back;
 	u32 host_segments_digest;		/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
-	bool written_known;			/* nested/shadow.c */
 };
 
 /* Bits of struct fast_vm.flags */
@@ -56,7 +55,6 @@ extern bool msr_bitmap_cache;
 extern bool page_cache;
 extern bool shadow_copy;
 extern bool adaptive_shadow;
-extern ulong fast_switch_parts;
 
 /*
  * The parts of the world switch between L1 and L2 that can be left out while
@@ -76,8 +74,12 @@ enum fast_switch_part {
 	NR_FAST_SWITCH_PARTS
 };
 
-/* Parameter verify.  A static key: the hot paths ask some thirty times per L2 exit. */
+/*
+ * Parameters verify and fast_switch_parts.  Static keys: the hot paths ask for each
+ * some thirty times per L2 exit, and what is switched off shall cost nothing.
+ */
 DECLARE_STATIC_KEY_FALSE(fast_verify_key);
+extern struct static_key_true fast_switch_key[NR_FAST_SWITCH_PARTS];
 
 static __always_inline bool fast_verify(void)
 {
@@ -86,7 +88,7 @@ static __always_inline bool fast_verify(void)
 
 static __always_inline bool fast_switch_does(enum fast_switch_part part)
 {
-	return fast_switch_parts & BIT(part);
+	return static_branch_likely(&fast_switch_key[part]);
 }
 
 void fast_init(void) __init;
