@@ -26,6 +26,7 @@
 #define GUEST		0x80000021	/* VM-entry failure, invalid guest state */
 #define VMCALL		18
 #define PREEMPTION_TIMER 52
+#define TICKS_PER_UNIT	32	/* of the VMX-preemption timer, as KVM emulates it */
 #define NOT_CANONICAL	BIT_ULL(60)
 #define EFER_BITS	(EFER_LME | EFER_LMA)
 #define RFLAGS_ZF	BIT_ULL(6)
@@ -365,32 +366,38 @@ static void set_timer(uint32_t value)
 
 static void l1_preemption_timer(struct vmx_pages *vmx)
 {
+	uint64_t start;
+	uint32_t soon;
 	int i;
 
 	begin(vmx);
+	/* Longer than it takes to get to L2 and back, on a debug kernel too. */
+	start = rdtsc();
+	enter();
+	soon = max((rdtsc() - start) / TICKS_PER_UNIT * 2, 1000ul);
 	set_bits(PIN_BASED_VM_EXEC_CONTROL, PIN_BASED_VMX_PREEMPTION_TIMER);
 	for (i = 0; i < ROUNDS; i++) {
 		/* Earlier than the timer that is armed: it must not be late. */
 		set_timer(-1);
 		result[0] += enter() == VMCALL && enter() == VMCALL;
-		set_timer(1000);
+		set_timer(soon);
 		result[1] += enter_at(l2_spins) == PREEMPTION_TIMER;
 		/* Later: the armed timer's expiry means nothing. */
-		set_timer(1000);
+		set_timer(soon);
 		result[2] += enter() == VMCALL;
 		set_timer(-1);
 		result[3] += enter_at(l2_works) == VMCALL;
 		/* Later, and due while L2 runs. */
-		set_timer(1000);
+		set_timer(soon);
 		result[4] += enter() == VMCALL;
-		set_timer(3000);
+		set_timer(3 * soon);
 		result[5] += enter_at(l2_spins) == PREEMPTION_TIMER;
 		set_timer(0);
 		result[6] += enter_at(l2_spins) == PREEMPTION_TIMER;
 		/* It expires while L1 runs. */
-		set_timer(1000);
+		set_timer(soon);
 		result[7] += enter() == VMCALL;
-		for (uint64_t start = rdtsc(); rdtsc() - start < 100000; )
+		for (start = rdtsc(); rdtsc() - start < 3 * soon * TICKS_PER_UNIT; )
 			;
 	}
 	GUEST_DONE();

@@ -47,8 +47,11 @@ MEASURED = {
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
     ('linux', 2): (TWO_VCPUS,),
 }
-# What the variant "2017" measures of these.
-ROWS_2017 = ('l1_cpuid', 'cpuid', 'cpuid_timer')
+# What other variants than stock and fast measure of these.
+VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer'),
+                'shadow': ('cpuid_rewrite_host',)}
+# "shadow": kvm-intel-fast with VMCS shadowing as its only optimisation.
+SHADOW_ALONE = 'debugctl_passthrough=0 msr_bitmap_cache=0 page_cache=0 fast_switch=0'
 MITIGATIONS = {'off': 'mitigations=off', 'default': ''}
 VARIANTS = ('stock', 'fast')
 
@@ -58,7 +61,7 @@ Job = collections.namedtuple('Job', 'l1 cpus mitigations variant')
 
 def rows_of(job):
     rows = MEASURED[job.l1, job.cpus]
-    return [row for row in rows if job.variant != '2017' or row in ROWS_2017]
+    return [row for row in rows if row in VARIANT_ROWS.get(job.variant, rows)]
 
 
 def jobs(quick):
@@ -70,4 +73,5 @@ def jobs(quick):
         found += [Job(l1, 1, mitigations, variant)
                   for mitigations in MITIGATIONS for variant in VARIANTS]
         found += [Job(l1, 1, 'off', '2017')]
-    return found + [Job('selftest', 2, 'off', variant) for variant in VARIANTS]
+    return found + [Job('selftest', 2, 'off', variant) for variant in VARIANTS] + [
+        Job('selftest', 1, 'off', 'shadow')]

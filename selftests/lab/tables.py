@@ -146,6 +146,19 @@ def zoo(runs):
         ['L1', 'executed', 'exits: stock', 'fast'], rows)
 
 
+def shadow_alone(runs):
+    """What VMCS shadowing does without the other optimisations."""
+    key = 'selftest', 'cpuid_rewrite_host', 'off'
+    found = {v: runs.get(*key, v) for v in ('stock', 'shadow', 'fast')}
+    rows = [[title, *(number(value(run)) for run in found.values())] for title, value in (
+        ('instructions, host and guest', lambda run: run['ticks']),
+        ('exits of L1', lambda run: sum(run['exits_l1'].values())))
+            ] if all(found.values()) else []
+    return rows and 'VMCS shadowing alone: per L2 %s, %s, mitigations=off\n\n' % (
+        ROWS[key[1]], L1_NAMES[key[0]]) + table(
+            ['', 'stock', 'fast, shadowing alone', 'fast'], rows)
+
+
 def by_round_trip(runs, l1, row, mitigations):
     """{variant: figures}, and a function that relates one to the L2 exits that L1 handled."""
     found = {v: runs.get(l1, row, mitigations, v) for v in ('2017', *VARIANTS)}
@@ -240,7 +253,7 @@ def report(all_runs):
             kinds.append((run['l1'], run['mitigations']))
     parts = [performance(runs)]
     parts += [every_row(runs, l1, mitigations) for l1, mitigations in kinds]
-    parts += [zoo(runs)]
+    parts += [zoo(runs), shadow_alone(runs)]
     for l1, mitigations in kinds:
         row = 'cpuid_timer' if l1 == 'linux' else 'cpuid'
         parts += [ancillary(runs, l1, row, mitigations)]
