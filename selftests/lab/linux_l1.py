@@ -63,8 +63,6 @@ def parameters(guest):
         'console=ttyS0 earlyprintk=ttyS0 loglevel=4 nokaslr pci=off',
         # L1 dies of an asynchronous page fault; QEMU ends on a triple fault.
         'no-kvmapf reboot=t panic=-1 oops=panic cryptomgr.notests=1',
-        # Debian's kernel would look at all its page tables for writable code.
-        'rodata=off',
         guest.l1_append]))
 
 

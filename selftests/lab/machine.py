@@ -86,21 +86,13 @@ def kernel_directory(name):
     return tool('kernel', name)
 
 
-def searches_page_tables(kernel):
-    """Does it look at all its page tables for writable code, a seventh of a boot?"""
-    config = os.path.join(kernel, 'config')
-    return os.path.exists(config) and b'\nCONFIG_DEBUG_WX=y\n' in read(config)
-
-
-def kernel_parameters(spec, kernel):
+def kernel_parameters(spec):
     return ' '.join(filter(None, [
         'console=ttyS0 loglevel=4 nokaslr acpi=off reboot=k panic=-1',
         'oops=panic' if spec.stop_on_oops else '',
         # Without these: seconds of self tests, a kernel clock 70 times slow,
         # and now and then a processor that does not wake from MWAIT.
         'cryptomgr.notests=1 tsc_early_khz=%d idle=halt' % (spec.ips // 1000),
-        # The small and the debug kernel keep read-only data read-only.
-        'rodata=off' if searches_page_tables(kernel) else '',
         spec.append]))
 
 
@@ -344,7 +336,7 @@ def run(spec, directory):
     clear(directory)
     work = tempfile.mkdtemp(prefix='kvm-intel-fast-lab.')
     try:
-        command_line = kernel_parameters(spec, kernel)
+        command_line = kernel_parameters(spec)
         images = directboot.prepare(os.path.join(kernel, 'vmlinux'),
                                     root_file_system(spec, kernel), command_line,
                                     spec.memory * MIB, spec.cpus, work)
