@@ -148,15 +148,14 @@ def zoo(runs):
 
 def shadow_alone(runs):
     """What VMCS shadowing does without the other optimisations."""
-    key = 'selftest', 'cpuid_rewrite_host', 'off'
-    found = {v: runs.get(*key, v) for v in ('stock', 'shadow', 'fast')}
-    rows = [[title, *(number(value(run)) for run in found.values())] for title, value in (
-        ('instructions, host and guest', lambda run: run['ticks']),
-        ('exits of L1', lambda run: sum(run['exits_l1'].values())))
-            ] if all(found.values()) else []
-    return rows and 'VMCS shadowing alone: per L2 %s, %s, mitigations=off\n\n' % (
-        ROWS[key[1]], L1_NAMES[key[0]]) + table(
-            ['', 'stock', 'fast, shadowing alone', 'fast'], rows)
+    l1, row = 'selftest', 'cpuid_rewrite_host'
+    found = [runs.get(l1, row, 'off', variant) for variant in ('stock', 'shadow', 'fast')]
+    if not all(found):
+        return ''
+    rows = [['instructions, host and guest', *(number(run['ticks']) for run in found)],
+            ['exits of L1', *(number(sum(run['exits_l1'].values())) for run in found)]]
+    return 'VMCS shadowing alone: per L2 %s, %s, mitigations=off\n\n' % (
+        ROWS[row], L1_NAMES[l1]) + table(['', 'stock', 'fast, shadowing alone', 'fast'], rows)
 
 
 def by_round_trip(runs, l1, row, mitigations):
