@@ -28,7 +28,7 @@ FIRMWARE = ('qboot.rom', 'pvh.bin')
 TIME_LIMIT = 600
 TIMED_OUT = 124                         # of linux-l1/start
 GUEST_OPTIONS = ('l1_kernel', 'l1_append', 'l1_cpus', 'l1_memory', 'l1_seconds',
-                 'l1_files')
+                 'l1_log_level', 'l1_files')
 
 
 @dataclasses.dataclass
@@ -40,6 +40,7 @@ class Guest:
     l1_cpus: int = 1
     l1_memory: int = 320                # MiB
     l1_seconds: int = 600               # of the emulated machine
+    l1_log_level: int = 4               # warnings: a byte costs L0 16,000 instructions
     l1_files: list = dataclasses.field(default_factory=list)    # (path here, path in L1)
 
 
@@ -54,6 +55,9 @@ def add_guest_options(parser):
     add('--l1-memory', type=int, default=default.l1_memory, metavar='MIB')
     add('--l1-seconds', type=int, default=default.l1_seconds, metavar='SECONDS',
         help="time-out of L1 in the emulated machine's time (default: %(default)s)")
+    add('--l1-log-level', type=int, default=default.l1_log_level, metavar='LEVEL',
+        help="of L1's kernel log, bring home lines as severe as that "
+        '(default: %(default)s; 7: all of it, which takes a quarter longer)')
     add('--l1-file', dest='l1_files', action='append', type=machine.carried, default=[],
         metavar='HOST[:GUEST]', help='carry a file or directory into L1')
 
@@ -107,8 +111,9 @@ def contents_of(guest):
     contents = {
         'start': START, os.path.basename(emulator): emulator,
         'vmlinux': os.path.join(kernel, 'vmlinux'),
-        'initrd': machine.root_file_system(machine.Spec(program=guest.program,
-                                                        files=guest.l1_files), kernel),
+        'initrd': machine.root_file_system(
+            machine.Spec(program=guest.program, files=guest.l1_files,
+                         log_level=guest.l1_log_level), kernel),
         'parameters': parameters(guest).encode(),
         'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
     contents.update((name, firmware(name)) for name in FIRMWARE)

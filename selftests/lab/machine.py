@@ -61,6 +61,7 @@ class Spec:
     ips: int = IPS
     emulator: str = ''                  # its directory; default: bochs/build makes it
     stop_on_oops: bool = True
+    log_level: int = 7                  # less severe lines of the kernel's log stay there
     reference: bool = False             # kvm_intel is a path, but not a module under test
 
 
@@ -150,6 +151,7 @@ def root_file_system(spec, kernel):
         add_module(archive, plan, kernel, 'kvm-intel', options=spec.kvm_intel_opts,
                    path=None if spec.kvm_intel == 'stock' else spec.kvm_intel)
         plan.append('kvm')
+    plan += ['log %d' % spec.log_level] if spec.log_level != Spec.log_level else []
     plan += ['symbols'] if spec.symbols else []
     plan += ['run']
     add_program(archive, spec.program)

@@ -41,8 +41,13 @@ lab 125 'a panic fails the run' --no-kvm-intel -- sh -c 'echo c >/proc/sysrq-tri
 ok "$(status_is panic)" 'and is named'
 ok "$(python3 -c "import json; print(int(json.load(open('$work/out/result.json'))['wall_seconds'] > 30))")" \
 	'and is noticed before the time limit'
-lab 124 'a time-out is noticed' --no-kvm-intel --time-limit 15 -- sleep 1000000
+lab 124 'a time-out is noticed' --no-kvm-intel --time-limit 5 -- sleep 1000000
 lab 125 'a missing CPU feature is no pass' --cpu-model core2_penryn_t9600 --kvm-intel-opts nested=2 -- true
+lab 125 'a warning fails the run, with the severe lines of the log alone' --no-kvm-intel \
+	--log-level 4 -- sh -c 'echo "<4>WARNING: made up" >/dev/kmsg; echo "<5>notice" >/dev/kmsg'
+ok "$(status_is warn)" 'and is named'
+ok "$(grep -q 'made up' "$work/out/dmesg.txt" && ! grep -q notice "$work/out/dmesg.txt" && echo 0 || echo 1)" \
+	'the others do not come back'
 lab 0 'symbols come back' --symbols -- true
 ok "$(grep -q vmx_vcpu_run "$work/out/kallsyms.txt" && echo 0 || echo 1)" 'with those of kvm_intel'
 

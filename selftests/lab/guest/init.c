@@ -7,6 +7,7 @@
  *	insmod PATH [OPTIONS]	load a module
  *	kvm			there must be a /dev/kvm now
  *	symbols			send /proc/kallsyms
+ *	log LEVEL		of the kernel's log, send what is as severe as that
  *	run			run the program of /lab/argv (NUL after each word)
  * A step that fails ends the plan.  Invariant: whatever happens, the kernel's
  * log and the frame "end" follow, so that the host can tell a machine that
@@ -33,6 +34,7 @@
 #define SYSLOG_ACTION_SIZE_BUFFER	10
 
 static int lock;
+static int log_level = 7;	/* KERN_DEBUG: all */
 
 static void __attribute__((format(printf, 2, 3)))
 report(const char *name, const char *format, ...)
@@ -227,16 +229,32 @@ static void send_directory(const char *path)
 		closedir(dir);
 }
 
+/* Each line begins with "<PRIORITY>", whose low three bits are the level. */
+static size_t severe_lines(char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (char *line = text, *end = text + size, *next; line < end; line = next) {
+		next = memchr(line, '\n', end - line);
+		next = next ? next + 1 : end;
+		if (*line == '<' && (atoi(line + 1) & 7) > log_level)
+			continue;
+		memmove(text + used, line, next - line);
+		used += next - line;
+	}
+	return used;
+}
+
 static void send_log(void)
 {
 	int size = klogctl(SYSLOG_ACTION_SIZE_BUFFER, NULL, 0);
-	char *text = size > 0 ? malloc(size) : NULL;
+	char *text = size > 0 ? calloc(1, size + 1) : NULL;
 
 	if (!text)
 		return;
 	size = klogctl(SYSLOG_ACTION_READ_ALL, text, size);
 	if (size > 0)
-		frame_write(lock, "dmesg", text, size);
+		frame_write(lock, "dmesg", text, severe_lines(text, size));
 	free(text);
 }
 
@@ -250,6 +268,10 @@ static int step(char *line)
 		return need_kvm();
 	if (!strcmp(verb, "symbols"))
 		return send_symbols();
+	if (!strcmp(verb, "log")) {
+		log_level = atoi(line ? line : "7");
+		return 0;
+	}
 	if (!strcmp(verb, "run"))
 		return run();
 	report("meta", "error=the plan has an unknown step '%s'\n", verb);
