@@ -7,6 +7,7 @@ resolved with the /proc/kallsyms of the same run: L0 boots with nokaslr.
 
 import bisect
 import collections
+import functools
 import json
 import os
 
@@ -56,6 +57,11 @@ class Symbols:
         """Of the function around address; parts that the compiler split off count as one."""
         i = bisect.bisect(self.addresses, address) - 1
         return self.names[i].split('.')[0] if i >= 0 else 'unknown'
+
+
+@functools.lru_cache(maxsize=4)
+def symbols_of(path, changed):          # changed: the file's time, so another file is read
+    return Symbols(path)
 
 
 def profile(counters, symbols):
@@ -168,7 +174,7 @@ def load(counters_path, kallsyms_path, iterations):
     """Figures of the window in counters_path."""
     with open(counters_path, encoding='ascii') as file:
         counters = json.load(file)
-    symbols = Symbols(kallsyms_path)
+    symbols = symbols_of(kallsyms_path, os.stat(kallsyms_path).st_mtime_ns)
     figures = per_iteration(counters, symbols, iterations)
     directory, name = os.path.split(counters_path)
     path = os.path.join(directory, name.replace('counters', 'stacks'))

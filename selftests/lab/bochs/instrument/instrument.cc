@@ -43,6 +43,7 @@
 #if BX_INSTRUMENTATION
 
 #define STACK_BITS	14	/* THREAD_SIZE of x86-64 */
+#define KNOWN_BITS	16
 
 typedef std::map<Bit32u, Bit64u> table;
 
@@ -97,6 +98,12 @@ struct place_hash {
 	}
 };
 
+/* Where a place is counted: most instructions are of places that were counted before. */
+struct known_place {
+	place where;
+	Bit64u *count;		/* in window.host_ip, whose elements stay where they are */
+};
+
 struct open_call {
 	Bit64u slot;		/* where the return address lies */
 	unsigned int entry;	/* in window.calls */
@@ -117,6 +124,7 @@ struct window {
 	Bit64u user_instructions;
 	mode_counts mode[2];	/* [0] root, [1] non-root */
 	std::unordered_map<place, Bit64u, place_hash> host_ip;
+	std::array<known_place, 1 << KNOWN_BITS> known;	/* by the upper bits of the hash */
 	std::vector<place> calls;
 	std::unordered_map<place, unsigned int, place_hash> call_index;
 	std::unordered_map<Bit64u, kernel_stack> stacks;
@@ -419,7 +427,12 @@ static void remember_call(unsigned int cpu, bxInstruction_c *i)
 
 static void count_kernel(unsigned int cpu, bxInstruction_c *i)
 {
-	w->host_ip[place(current_call(cpu), BX_CPU(cpu)->get_instruction_pointer())]++;
+	place where(current_call(cpu), BX_CPU(cpu)->get_instruction_pointer());
+	known_place *known = &w->known[place_hash()(where) >> (64 - KNOWN_BITS)];
+
+	if (!known->count || known->where != where)
+		*known = known_place{where, &w->host_ip[where]};
+	++*known->count;
 	remember_call(cpu, i);
 }
 
