@@ -4,7 +4,9 @@
 #
 #   KDIR=  kernel build folder (default: the running kernel's, else the newest
 #          headers installed)
-#   KSRC=  kernel source tree (default: Debian's package linux-source-X.Y)
+#   KSRC=  kernel source tree, package linux-source-X.Y or its tarball (default: that
+#          package of the headers' version, installed or taken from the archive)
+#   ALLOW_UNREVIEWED=1 build although nobody reviewed the stock code of this kernel
 #   SERIES= another folder of patches/ than the kernel's, as in SERIES=regressions:
 #          stock with these patches, and without ours
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
@@ -17,6 +19,7 @@ KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
 	$(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V)))
 KSRC ?=
 SERIES ?=
+export ALLOW_UNREVIEWED
 
 release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
@@ -38,10 +41,11 @@ endif
 # Rewritten only when KDIR or KSRC changes, so that it works as a prerequisite.
 $(out)/.inputs: FORCE
 	@mkdir -p $(out)
-	@echo '$(abspath $(KDIR)) $(abspath $(KSRC))' > $@.$$$$ && \
+	@echo '$(abspath $(KDIR)) $(abspath $(KSRC)) $(ALLOW_UNREVIEWED)' > $@.$$$$ && \
 	{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
-$(out)/.prepared: $(out)/.inputs scripts/prepare scripts/check-hooks \
+$(out)/.prepared: $(out)/.inputs $(addprefix scripts/,prepare apply check-hooks review \
+		stock_code.py lib.sh) \
 		$(wildcard patches/*/*) $(tarballs) \
 		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm' '$(SERIES)'
@@ -59,6 +63,7 @@ unload:
 .PHONY: bench test
 # They build other projects, to which our flags mean nothing.
 bench test:
+	@selftests/setup $@
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
 
 # SEEDS= chooses the programs, as in SEEDS=0-999

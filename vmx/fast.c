@@ -16,9 +16,9 @@ MODULE_VERSION("fast-0.1");
 MODULE_DESCRIPTION("KVM for Intel VMX with cheap nested virtualisation (kvm-intel-fast)");
 
 DEFINE_STATIC_KEY_FALSE(fast_verify_key);
-static bool __ro_after_init verify;
+static bool __ro_after_init verify = FAST_UNREVIEWED;
 module_param(verify, bool, 0444);
-MODULE_PARM_DESC(verify, "Recompute every skipped step the stock way, compare, count and warn on a mismatch (default N)");
+MODULE_PARM_DESC(verify, "Recompute every skipped step the stock way, compare, count and warn on a mismatch (default N; Y if built with ALLOW_UNREVIEWED=1)");
 
 bool __ro_after_init debugctl_passthrough = true;
 module_param(debugctl_passthrough, bool, 0444);
@@ -88,6 +88,8 @@ void __init fast_init(void)
 {
 	unsigned int part;
 
+	if (FAST_UNREVIEWED)
+		pr_warn("kvm-intel-fast: nobody reviewed the stock code of this kernel that the module rests on\n");
 	if (verify)
 		static_branch_enable(&fast_verify_key);
 	if (!fast_switch)

@@ -10,6 +10,7 @@ no wall-clock time, no host state gets in.
 """
 
 import dataclasses
+import functools
 import glob
 import json
 import os
@@ -78,12 +79,25 @@ def tool(*argv):
     return done.stdout.strip().splitlines()[-1]
 
 
+@functools.lru_cache(maxsize=None)
+def choose_kernel():
+    """Let all that this process starts use one version, said once."""
+    if not os.environ.get('KVM_INTEL_FAST_KERNEL'):
+        done = subprocess.run([os.path.join(HERE, '..', '..', 'scripts', 'resolve')],
+                              stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise LabError('there is no kernel to run; see above')
+        os.environ['KVM_INTEL_FAST_KERNEL'] = done.stdout.splitlines()[0]
+
+
 def kernel_directory(name):
     if os.path.isdir(name):
         if not os.path.exists(os.path.join(name, 'vmlinux')):
             raise LabError('%s holds no vmlinux; expected a directory as made by '
                            'selftests/lab/kernel' % name)
         return os.path.abspath(name)
+    if '=' not in name:
+        choose_kernel()
     return tool('kernel', name)
 
 
