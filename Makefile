@@ -45,7 +45,7 @@ $(out)/.inputs: FORCE
 	{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 $(out)/.prepared: $(out)/.inputs $(addprefix scripts/,prepare apply check-hooks review \
-		stock_code.py lib.sh) \
+		stock_code.py command.py lib.sh) \
 		$(wildcard patches/*/*) $(tarballs) \
 		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm' '$(SERIES)'
@@ -61,9 +61,10 @@ unload:
 	scripts/load stock
 
 .PHONY: bench test
-# They build other projects, to which our flags mean nothing.
+# They build other projects, to which our flags mean nothing.  What else is missing than
+# python3 they install themselves, once they know that they are well called.
 bench test:
-	@selftests/setup $@
+	@command -v python3 > /dev/null || selftests/setup
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
 
 # SEEDS= chooses the programs, as in SEEDS=0-999
@@ -79,7 +80,7 @@ mutants:
 # KERNELS= chooses, as in KERNELS="6.1 6.12"; QUICK=1 leaves the Linux L1 out
 .PHONY: history
 history:
-	@selftests/setup history
+	@command -v python3 > /dev/null || selftests/setup
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/lab/history $(KERNELS)
 
 .PHONY: clean

@@ -7,6 +7,33 @@ die() {
 	exit 1
 }
 
+# wrong_call FOUND - the command was called in a way that it does not know; exit 2
+wrong_call() {
+	printf '%s: error: %s\n  expected: %s\n  to do: correct it; %s --help lists what there is\n' \
+		"$0" "$1" "$(opening | sed -n '1{s/ - .*//p;q}')" "$0" >&2
+	exit 2
+}
+
+# The comment that a command begins with: "NAME WORDS - what it does", then more.
+opening() {
+	awk 'NR < 3 { next } !/^#/ { exit } { sub(/^# ?/, "") } $0 != "" || seen { seen = 1; print }' "$0"
+}
+
+# arguments LEAST MOST WORD... - before a command does anything: answer --help, refuse any other
+# option, and fewer or more words than it takes
+arguments() {
+	local least=$1 most=$2 word
+	shift 2
+	for word; do
+		case $word in
+		-h|--help) echo "usage: $(opening)"; exit 0 ;;
+		-*) wrong_call "there is no option '$word'" ;;
+		esac
+	done
+	[ $# -ge "$least" ] || wrong_call "too few words: '$*'"
+	[ $# -le "$most" ] || wrong_call "too many words: '$*'"
+}
+
 say() {
 	printf '  %-8s%s\n' "$1" "$2" >&2
 }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How our Python commands are called: --help, and a refusal that says what is expected.
+
+    parser = command.Parser(__doc__)
+
+The bash ones have arguments() of lib.sh.  Invariant: a parser reads its words and
+nothing else, so a command that begins with it does nothing before it is well called.
+"""
+
+import argparse
+import os
+import sys
+
+
+class Parser(argparse.ArgumentParser):
+    def __init__(self, description=None, **more):
+        super().__init__(description=description, allow_abbrev=False,
+                         formatter_class=argparse.RawDescriptionHelpFormatter, **more)
+
+    def error(self, message):
+        """Refuse the call; exit 2.  argparse may complain of what lacks alone: name the words."""
+        words = ' '.join(sys.argv[1:])
+        print('%s: error: %s%s\n  expected: %s\n  to do: correct it; %s --help lists what there is' % (
+            sys.argv[0], message, '' if words in message or not words else ', in "%s"' % words,
+            ' '.join(self.format_usage().split()[1:]), sys.argv[0]), file=sys.stderr)
+        sys.exit(2)
+
+    def choose(self, kind, names, known):
+        """Refuse names that are not among those known."""
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            self.error('there is no %s %s; there are: %s' % (kind, ' '.join(unknown), ' '.join(known)))
+
+    def parse_program(self, argv):
+        """(options, PROGRAM and its arguments): "--" comes between the two."""
+        at = argv.index('--') if '--' in argv else len(argv)
+        options, program = self.parse_args(argv[:at]), argv[at + 1:]
+        if not program:
+            self.error('no program is named after "--"')
+        return options, program
+
+
+def existing(path):
+    """The type of an argument that names a file or a directory which is there."""
+    if not os.path.exists(path):
+        raise argparse.ArgumentTypeError('%s does not exist' % path)
+    return path
+
+
+def said(name):
+    """Is an environment variable set, and not to 0?  For the default of a switch."""
+    return os.environ.get(name, '') not in ('', '0')
