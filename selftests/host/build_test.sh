@@ -1,17 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# build_test.sh KDIR: the module builds, and what cannot be built is refused in
+# build_test.sh [KDIR] - the module builds, and what cannot be built is refused in
 # a sentence that says what was found and what to do, leaving nothing behind.
 #
 # Works in a copy of the project; nothing is loaded, nothing installed.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
+. "$top/scripts/lib.sh"
 . "$here/tap.sh"
+arguments 0 1 "$@"
+kdir=${1:-}
+[ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
+	wrong_call "there are no kernel headers in '$kdir'"
+[ -n "$kdir" ] || kdir=$("$top/selftests/lab/kernel" debian)/build || exit 1
 
-kdir=${1:?usage: build_test.sh KDIR}
-work=$(mktemp -d)
+work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 clone=$work/clone
 mkdir "$clone"

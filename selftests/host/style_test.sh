@@ -1,17 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# style_test.sh KDIR: checkpatch --strict and sparse are clean on our kernel
+# style_test.sh [KDIR] - checkpatch --strict and sparse are clean on our kernel
 # code; every file names its licence.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
+. "$top/scripts/lib.sh"
 . "$here/tap.sh"
+arguments 0 1 "$@"
+kdir=${1:-}
+[ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
+	wrong_call "there are no kernel headers in '$kdir'"
+[ -n "$kdir" ] || kdir=$("$top/selftests/lab/kernel" debian)/build || exit 1
 
-kdir=${1:?usage: style_test.sh KDIR}
 cd "$top" || exit 1
 source=$(selftests/lab/kernel mini)/source || exit 1
-work=$(mktemp -d)
+work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
 # checkpatch TYPES FILE... - TYPES are left out, besides what X-macro lists trip.

@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Does the lab itself work?  TAP on standard output; no test of the module.
+#
+# test_lab.sh - does the lab itself work?  TAP on standard output; no test of the module
+#
 # KERNEL=mini|debian|debug chooses the kernel (default: mini).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../scripts/lib.sh"
+arguments 0 0 "$@"
 kernel=${KERNEL:-mini}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
