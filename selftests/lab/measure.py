@@ -8,13 +8,13 @@ of its files.  Invariant: no figures unless the machine ended well and the row
 was measured to its end.
 """
 
-import functools
 import os
 import re
 
 import figures
 import linux_l1
 import machine
+import project
 
 L1_ROW = 'l1_cpuid'     # the one row in which no L2 runs
 TIME_LIMIT = 300        # seconds for one machine with the tiny L1
@@ -28,15 +28,9 @@ class MeasureError(Exception):
         self.result = result
 
 
-@functools.lru_cache(maxsize=None)
-def programs():
-    """Directory of the test programs, built when a source changed."""
-    return machine.tool('../kvm/build')
-
-
 def run(kernel, l1, rows, directory, **options):
     """Boot kernel as L0, run rows in this order; the content of result.json."""
-    program = os.path.join(programs(), 'exit_bench')
+    program = os.path.join(project.programs(), 'exit_bench')
     spec = machine.Spec(kernel=kernel, symbols=True, time_limit=TIME_LIMIT, **options)
     if l1 == 'linux':
         spec.time_limit = 2 * linux_l1.TIME_LIMIT

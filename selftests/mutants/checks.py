@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True
 import initramfs        # noqa: E402
 import machine          # noqa: E402
 import mitigations      # noqa: E402
+import project          # noqa: E402
 
 # What a module is built from.
 BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches')
@@ -71,18 +72,13 @@ def build_inputs(tree):
     return sorted(os.path.relpath(file, tree) for file in found)
 
 
-@functools.lru_cache(maxsize=None)
 def kernel(name):
-    """(its directory, what make is told to build for it)"""
-    directory = machine.kernel_directory(name)
-    release = machine.read(os.path.join(directory, 'release')).decode().strip()
-    headers = os.path.join(directory, 'build')
-    return directory, release, ['KDIR=' + headers, 'KSRC=' + os.path.join(directory, 'source'),
-                                'ALLOW_UNREVIEWED=1']
+    """Its directory."""
+    return project.kernel(name).directory
 
 
 def key(tree, name):
-    digest = hashlib.sha256(kernel(name)[0].encode())
+    digest = hashlib.sha256(kernel(name).encode())
     for path in build_inputs(tree):
         digest.update(b'%s\0' % path.encode())
         digest.update(machine.read(os.path.join(tree, path)) + b'\0')
@@ -91,20 +87,17 @@ def key(tree, name):
 
 def build(tree, name):
     """The module of tree for a kernel; kept under a hash of all that goes in."""
-    _, release, arguments = kernel(name)
+    on = project.kernel(name)
     kept = os.path.join(cache(), 'modules', key(tree, name) + '.ko')
     if not os.path.exists(kept):
-        environment = {name: value for name, value in os.environ.items()
-                       if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}
-        done = subprocess.run(['make', '-C', tree, *arguments], env=environment,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors='replace', timeout=MAKE_LIMIT, check=False)
+        done = project.make(on, tree=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            timeout=MAKE_LIMIT)
         if done.returncode:
             lines = [line for line in done.stdout.splitlines() if not line.startswith('make')]
             raise BuildRefused('\n'.join(lines))
         os.makedirs(os.path.dirname(kept), exist_ok=True)
         new = '%s.%d' % (kept, threading.get_ident())
-        shutil.copy(os.path.join(tree, 'build', release, 'kvm-intel-fast.ko'), new)
+        shutil.copy(project.module_path(on, tree=tree), new)
         os.rename(new, kept)
     os.utime(kept)
     return kept
@@ -136,15 +129,9 @@ def in_machine(spec, demanded=''):
     return Outcome(not bad, bad)
 
 
-@functools.lru_cache(maxsize=None)
-def programs():
-    """The directory of the test programs; the runner asks first, the checks find it known."""
-    return machine.tool('../kvm/build')
-
-
 def debugctl_spec(tree, on, options):
-    return machine.Spec(kernel=kernel(on)[0], kvm_intel=build(tree, on), kvm_intel_opts=options,
-                        program=[os.path.join(programs(), 'debugctl_test')], modules=['msr'],
+    return machine.Spec(kernel=kernel(on), kvm_intel=build(tree, on), kvm_intel_opts=options,
+                        program=[os.path.join(project.programs(), 'debugctl_test')], modules=['msr'],
                         cpus=2, time_limit=MACHINE_LIMIT)
 
 
@@ -170,8 +157,8 @@ def debug_kernel(tree):
 
 
 def switch_spec(tree, on, options):
-    return machine.Spec(kernel=kernel(on)[0], kvm_intel=build(tree, on), kvm_intel_opts=options,
-                        program=[os.path.join(programs(), 'switch_test')],
+    return machine.Spec(kernel=kernel(on), kvm_intel=build(tree, on), kvm_intel_opts=options,
+                        program=[os.path.join(project.programs(), 'switch_test')],
                         cpus=2, time_limit=MACHINE_LIMIT)
 
 
@@ -191,9 +178,9 @@ def switch_debug(tree):
 
 
 def shadow_with(tree, options, cpu_model=machine.Spec.cpu_model):
-    return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+    return in_machine(machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                                    kvm_intel_opts=options, cpu_model=cpu_model,
-                                   program=[os.path.join(programs(), 'shadow_test')],
+                                   program=[os.path.join(project.programs(), 'shadow_test')],
                                    time_limit=MACHINE_LIMIT))
 
 
@@ -210,16 +197,16 @@ def shadow_verify(tree):
 def shadow_preempted(tree):
     """Values while the vCPU's thread is preempted anywhere; Debian's kernel, made preemptible."""
     case = 'preempted_all_the_time'
-    return in_machine(machine.Spec(kernel=kernel('debian')[0], kvm_intel=build(tree, 'debian'),
+    return in_machine(machine.Spec(kernel=kernel('debian'), kvm_intel=build(tree, 'debian'),
                                    append=machine.Spec.append + ' preempt=full',
-                                   program=[os.path.join(programs(), 'shadow_test'), case],
+                                   program=[os.path.join(project.programs(), 'shadow_test'), case],
                                    time_limit=MACHINE_LIMIT), case)
 
 
 def entry_spec(tree, options):
-    return machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+    return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
-                        program=[os.path.join(programs(), 'entry_test')])
+                        program=[os.path.join(project.programs(), 'entry_test')])
 
 
 def entry(tree):
@@ -239,15 +226,15 @@ def shadow_absent(tree):
 
 def bad_input(tree):
     """Hostile images and readers; no page and no object stays behind."""
-    return in_machine(machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
-                                   program=[os.path.join(programs(), 'badinput_test')],
+    return in_machine(machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
+                                   program=[os.path.join(project.programs(), 'badinput_test')],
                                    cpus=2, time_limit=MACHINE_LIMIT))
 
 
 def pages_spec(tree, options):
-    return machine.Spec(kernel=kernel('mini')[0], kvm_intel=build(tree, 'mini'),
+    return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, append=machine.Spec.append + ' numa=fake=2',
-                        program=[os.path.join(programs(), 'page_hold_test'), *PAGES_CASES],
+                        program=[os.path.join(project.programs(), 'page_hold_test'), *PAGES_CASES],
                         cpus=2, time_limit=MACHINE_LIMIT)
 
 
@@ -265,7 +252,7 @@ def fields_linux_l1(tree):
     """All VMCS fields, in a Linux L1: the same under stock and fast; verify off."""
     done = subprocess.run([os.path.join(SELFTESTS, 'host', 'field_walk'), '--linux-l1', '--no-verify',
                            '--fast', build(tree, 'mini'),
-                           os.path.join(programs(), 'field_walk_l2')],
+                           os.path.join(project.programs(), 'field_walk_l2')],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors='replace', timeout=FIELDS_LIMIT, check=False)
     lines = done.stdout.splitlines()
@@ -293,7 +280,7 @@ def kunit(tree):
 @functools.lru_cache(maxsize=None)
 def stock_figures():
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
-        return mitigations.measure('stock', os.path.join(programs(), 'exit_bench'), out)
+        return mitigations.measure('stock', os.path.join(project.programs(), 'exit_bench'), out)
 
 
 stock_lock = threading.Lock()
@@ -302,7 +289,7 @@ stock_lock = threading.Lock()
 def mitigation_counts(tree):
     """Flushes and barriers per L2 entry and reflection, stock against fast."""
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
-        fast = mitigations.measure(build(tree, 'debian'), os.path.join(programs(), 'exit_bench'), out)
+        fast = mitigations.measure(build(tree, 'debian'), os.path.join(project.programs(), 'exit_bench'), out)
     with stock_lock:
         stock = stock_figures()
     results = mitigations.compare(stock, fast)

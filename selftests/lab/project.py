@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a command needs of this project, made or installed when it is not there.
+
+    project.setup()                     # Debian packages
+    module = project.module('mini')     # our module for that kernel of the lab
+    program = os.path.join(project.programs(), 'exit_bench')
+
+A command asks for what no option of its names, once it knows that it was well called.
+Each raises machine.LabError.
+"""
+
+import collections
+import functools
+import os
+import subprocess
+import sys
+
+import machine
+
+TOP = os.path.dirname(os.path.dirname(machine.HERE))
+# arguments: what make is told to build for it
+Kernel = collections.namedtuple('Kernel', 'directory release headers arguments')
+
+
+@functools.lru_cache(maxsize=None)
+def setup(kind=''):
+    """Install what is missing; kind is one of selftests/setup."""
+    done = subprocess.run([os.path.join(TOP, 'selftests', 'setup'), *filter(None, [kind])],
+                          check=False)
+    if done.returncode:
+        raise machine.LabError('packages are missing; see above')
+
+
+@functools.lru_cache(maxsize=None)
+def programs():
+    """The directory of the test programs, built when a source changed."""
+    return machine.tool('../kvm/build')
+
+
+@functools.lru_cache(maxsize=None)
+def kernel(name):
+    """A kernel of the lab that modules can be built for."""
+    directory = machine.kernel_directory(name)
+    release = machine.read(os.path.join(directory, 'release')).decode().strip()
+    headers, source = (os.path.join(directory, part) for part in ('build', 'source'))
+    if not release or not os.path.isdir(headers) or not os.path.isdir(source):
+        raise machine.LabError('%s holds no release, build and source: nothing can be built for '
+                               'that kernel; name another, or a module' % directory)
+    return Kernel(directory, release, headers,
+                  ('KDIR=' + headers, 'KSRC=' + source, 'ALLOW_UNREVIEWED=1'))
+
+
+def make(on, *words, tree=TOP, **options):
+    """Run make in a tree of this project, for a kernel; another make's flags mean nothing to it."""
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}
+    return subprocess.run(['make', '-C', tree, *on.arguments, *words], env=environment, text=True,
+                          errors='replace', check=False, **options)
+
+
+def module_path(on, series='', tree=TOP):
+    """Where make leaves the module."""
+    return os.path.join(tree, 'build', '-'.join(filter(None, [on.release, series])),
+                        'kvm-intel-%s.ko' % ('2017' if series else 'fast'))
+
+
+@functools.lru_cache(maxsize=None)
+def module(name, series=''):
+    """The path of our module for a kernel; with series, stock's with that folder of patches/."""
+    on = kernel(name)
+    if make(on, '-s', 'SERIES=' + series, stdout=sys.stderr).returncode:
+        raise machine.LabError('the module for the kernel %s does not build; see above' % name)
+    return module_path(on, series)
