@@ -29,14 +29,18 @@ sources := $(wildcard vmx/*.[ch] nested/*.[ch])
 tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
 
 # One make at a time works on build/; another waits, and finds it done.
-.PHONY: all
-all:
+.PHONY: all plain-paths
+all: plain-paths
 ifeq ($(release),)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' build/none
 else
 	@mkdir -p build
 	@+flock build/.lock $(MAKE) --no-print-directory $(module)
 endif
+
+plain-paths:
+	@. scripts/lib.sh && plain_project && \
+	plain_path KDIR '$(KDIR)' 'name a link to it, in another folder: make KDIR=LINK'
 
 # Rewritten only when KDIR or KSRC changes, so that it works as a prerequisite.
 $(out)/.inputs: FORCE

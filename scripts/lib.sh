@@ -34,6 +34,28 @@ arguments() {
 	[ $# -le "$most" ] || wrong_call "too many words: '$*'"
 }
 
+# plain_path WHAT PATH REMEDY - die when make and kbuild would take PATH for two names
+plain_path() {
+	case $2 in
+	*[[:space:]:]*) die "$1 is '$2'" "a path without space and colon: kbuild takes them for the end of a name" "$3" ;;
+	esac
+}
+
+# plain_project - the same of the folder that this project lies in
+plain_project() {
+	local top
+	top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd && pwd -P)
+	plain_path "the folder of this project" "$(tail -n 1 <<< "$top")" "move it"
+	plain_path "the folder of this project" "$(head -n 1 <<< "$top")" "call it by its other name"
+}
+
+# plain_cache - and of the one where kernels are built
+plain_cache() {
+	plain_path "the cache folder" \
+		"${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}" \
+		"name another one in KVM_INTEL_FAST_CACHE"
+}
+
 say() {
 	printf '  %-8s%s\n' "$1" "$2" >&2
 }

@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# build_test.sh [KDIR] - the module builds, and what cannot be built is refused in
-# a sentence that says what was found and what to do, leaving nothing behind.
+# build_test.sh [KERNEL] - the module builds for a kernel of the lab, and what cannot be built
+# is refused in a sentence that says what was found and what to do, leaving nothing behind
 #
+# KERNEL is a directory of selftests/lab/kernel (default: that of Debian's kernel).
 # Works in a copy of the project; nothing is loaded, nothing installed.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
 . "$here/tap.sh"
-arguments 0 1 "$@"
-kdir=${1:-}
-[ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
-	wrong_call "there are no kernel headers in '$kdir'"
-[ -n "$kdir" ] || kdir=$("$top/selftests/lab/kernel" debian)/build || exit 1
 
+arguments 0 1 "$@"
+kernel=${1:-}
+[ -z "$kernel" ] || [ -d "$kernel/source" ] || wrong_call "'$kernel' is no kernel of the lab"
+[ -n "$kernel" ] || kernel=$("$top/selftests/lab/kernel" debian) || exit 1
+kdir=$kernel/build ksrc=$kernel/source
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 clone=$work/clone
@@ -26,16 +27,11 @@ git init -q . && git add -A
 release=$(sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' "$kdir/include/generated/utsrelease.h")
 module=build/$release/kvm-intel-fast.ko
 
-# The stock source as the lab unpacked it, to be spoilt in copies.
-mkdir "$work/source"
-(cd "$("$top/selftests/lab/kernel" mini)/source" && cp -r --parents -t "$work/source" \
-	arch/x86/kvm arch/x86/include/asm/kvm_host.h include/linux/kvm_host.h Makefile) || exit 1
-
 spoilt() { # FILE SED-EXPRESSION - a source tree with one file changed
 	rm -rf "$work/spoilt"
-	cp -r "$work/source" "$work/spoilt"
+	cp -r "$ksrc" "$work/spoilt"
 	sed -i "$2" "$work/spoilt/$1"
-	! cmp -s "$work/source/$1" "$work/spoilt/$1"
+	! cmp -s "$ksrc/$1" "$work/spoilt/$1"
 }
 
 # refused WORDS MAKE-ARGUMENTS... - make fails, says WORDS, builds nothing
@@ -54,8 +50,8 @@ refused() {
 }
 
 two_makes() {
-	make KDIR="$kdir" > "$work/one" 2>&1 &
-	make KDIR="$kdir" > "$work/two" 2>&1 && wait $!
+	make KDIR="$kdir" KSRC="$ksrc" > "$work/one" 2>&1 &
+	make KDIR="$kdir" KSRC="$ksrc" > "$work/two" 2>&1 && wait $!
 }
 
 # Counted in time of CPUs, two of them: what else the computer does is not ours.
@@ -70,7 +66,7 @@ builds_in_a_minute() {
 second_make_does_nothing() {
 	local before after
 	before=$(stat -c '%y' "$module")
-	[ -z "$(make KDIR="$kdir" 2>&1)" ] || return 1
+	[ -z "$(make KDIR="$kdir" KSRC="$ksrc" 2>&1)" ] || return 1
 	after=$(stat -c '%y' "$module")
 	[ "$before" = "$after" ]
 }
@@ -82,7 +78,7 @@ two_makes_at_once() {
 
 changed_file_is_rebuilt() {
 	touch vmx/debugctl.c
-	make KDIR="$kdir" 2>&1 | grep -q BUILD
+	make KDIR="$kdir" KSRC="$ksrc" 2>&1 | grep -q BUILD
 }
 
 named_kvm_intel() {
@@ -117,19 +113,6 @@ headers_of_another_line() {
 	refused "of kernel 5.10." KDIR="$work/headers"
 }
 
-packages_of_two_versions() {
-	mkdir -p "$work/bin"
-	cat > "$work/bin/dpkg-query" <<'SHIM'
-#!/bin/sh
-case "$*" in
-*linux-source-*) echo "installed 6.1.999-1" ;;
-*) exec /usr/bin/dpkg-query "$@" ;;
-esac
-SHIM
-	chmod +x "$work/bin/dpkg-query"
-	PATH=$work/bin:$PATH refused "linux-source-6.1 is version 6.1.999-1" KDIR="$kdir"
-}
-
 source_of_another_version() {
 	spoilt Makefile 's/^SUBLEVEL = .*/SUBLEVEL = 1/' &&
 		refused "is of kernel 6.1.1, the headers" KDIR="$kdir" KSRC="$work/spoilt"
@@ -142,26 +125,31 @@ foreign_kvm_host_h() {
 		refused "arch/x86/include/asm/kvm_host.h differs" KDIR="$kdir" KSRC="$work/spoilt"
 }
 
+not_as_reviewed() {
+	spoilt arch/x86/kvm/vmx/nested.c 's/vmx->nested.last_vpid = 0;/vmx->nested.last_vpid = 1;/' &&
+		refused "enter_vmx_operation is not as reviewed" KDIR="$kdir" KSRC="$work/spoilt"
+}
+
 patch_that_does_not_apply() {
 	spoilt arch/x86/kvm/vmx/vmx.c 's/vmx_reload_guest_debugctl(vcpu);/vmx_reload_debugctl(vcpu);/' &&
-		refused "does not apply" KDIR="$kdir" KSRC="$work/spoilt"
+		refused "does not apply" KDIR="$kdir" KSRC="$work/spoilt" ALLOW_UNREVIEWED=1
 }
 
 # The function that the hook is for is renamed: the patch lands, in the wrong one.
 hook_in_the_wrong_function() {
 	spoilt arch/x86/kvm/vmx/vmx.c 's/^static fastpath_t vmx_vcpu_run(/static fastpath_t vmx_vcpu_walk(/' &&
-		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt"
+		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt" ALLOW_UNREVIEWED=1
 }
 
 hook_twice() {
 	spoilt arch/x86/kvm/vmx/vmx.c '$a static void twin(void)\n{\n\tfast_vcpu_create(NULL);\n}' &&
-		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt"
+		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt" ALLOW_UNREVIEWED=1
 }
 
 # A header that the first file includes, so that this does not take a build.
 own_source_does_not_compile() {
 	echo '#error broken' >> vmx/fast.h
-	refused "the module does not compile" KDIR="$kdir" KSRC="$work/source"
+	refused "the module does not compile" KDIR="$kdir" KSRC="$ksrc"
 	local status=$?
 	cp "$top/vmx/fast.h" vmx/fast.h
 	return $status
@@ -172,7 +160,7 @@ each_regression_applies_alone() {
 	local patch count=0
 	for patch in patches/regressions/*.patch; do
 		rm -rf "$work/spoilt"
-		cp -r "$work/source" "$work/spoilt"
+		cp -r "$ksrc" "$work/spoilt"
 		patch --directory="$work/spoilt/arch/x86" --strip=1 --fuzz=0 --force < "$patch" || return 1
 		grep -qx "$(basename "$patch")" patches/regressions/series || return 1
 		count=$((count + 1))
@@ -180,10 +168,10 @@ each_regression_applies_alone() {
 	[ "$count" -ge 5 ] && [ "$count" = "$(grep -c '^[0-9]' patches/regressions/series)" ]
 }
 
-# Of the other series: our module was built from one for the lab's own kernels.
+# What the archive offers, as it is: for the other series, since ours was built from a tree.
 source_tree_as_ksrc() {
 	rm -rf build
-	make KDIR="$kdir" KSRC="$work/source" SERIES=regressions && [ ! -f "$module" ]
+	make KDIR="$kdir" KSRC="$ksrc" SERIES=regressions && [ ! -f "$module" ]
 }
 
 # Stock with these patches: none of our parameters, but all of stock's.
@@ -192,6 +180,45 @@ regressions_build_without_our_files() {
 	[ "$(modinfo -F name "$built")" = kvm_intel ] &&
 		modinfo -F parm "$built" | grep -q '^preemption_timer:' &&
 		! modinfo -F parm "$built" | grep '^verify:'
+}
+
+kbuild_stops() {
+	echo '$(error made up)' >> Kbuild
+	refused "made up" KDIR="$kdir" KSRC="$ksrc"
+	local status=$?
+	cp "$top/Kbuild" Kbuild
+	return $status
+}
+
+# in_folder NAME WORDS COMMAND... - in a copy of the project of that name COMMAND fails before it
+# makes a folder, and says WORDS
+in_folder() {
+	local folder=$work/$1 words=$2 log
+	shift 2
+	mkdir "$folder" && git ls-files -z | xargs -0 cp --parents -t "$folder" && cd "$folder" || return 1
+	if log=$(KVM_INTEL_FAST_CACHE=${cache:-$work/no-cache} "$@" 2>&1); then
+		echo "succeeded: $log"
+		return 1
+	fi
+	echo "$log"
+	[ ! -e build ] && [ ! -e "${cache:-$work/no-cache}" ] || return 1
+	grep -qF -- "$words" <<< "$log" && grep -q '^  expected: .*without space' <<< "$log" &&
+		grep -q '^  to do: ' <<< "$log"
+}
+
+kdir_with_a_space() {
+	ln -sfn "$kdir" "$work/k dir"
+	refused "KDIR is '$work/k dir'" KDIR="$work/k dir" && [ ! -e build ]
+}
+
+# each COMMAND of the lab refuses to begin
+cache_with_a_space() {
+	local cache="$work/a cache" command number=0
+	for command in selftests/setup selftests/kvm/build selftests/lab/bochs/build "selftests/lab/kernel mini"; do
+		number=$((number + 1))
+		# shellcheck disable=SC2086 # a command and its word
+		(in_folder plain$number "the cache folder is '$cache'" $command) || return 1
+	done
 }
 
 clean_leaves_the_clone() {
@@ -208,9 +235,9 @@ check "modversions are those of the headers" modversions_match_headers
 check "missing headers" refused "no kernel headers in '/nowhere'" KDIR=/nowhere
 check "missing source" refused "no kernel source in '/nowhere'" KDIR="$kdir" KSRC=/nowhere
 check "an unsupported kernel line" headers_of_another_line
-check "source and headers packages of two versions" packages_of_two_versions
 check "source of another version" source_of_another_version
 check "a kvm_host.h of another kernel" foreign_kvm_host_h
+check "stock code that is not as reviewed" not_as_reviewed
 check "a patch that does not apply" patch_that_does_not_apply
 check "a hook in the wrong function" hook_in_the_wrong_function
 check "a hook called once too often" hook_twice
@@ -219,5 +246,14 @@ check "each regression applies alone" each_regression_applies_alone
 check "a source tree serves as KSRC" source_tree_as_ksrc
 check "SERIES=regressions builds stock with these patches" regressions_build_without_our_files
 check "an unknown SERIES" refused "there is no patches/nothing/series" KDIR="$kdir" SERIES=nothing
+check "what makes kbuild stop is shown" kbuild_stops
+check "a project folder with a space" in_folder "a b" "the folder of this project is '$work/a b'" \
+	make KDIR="$kdir"
+check "a project folder with a colon" in_folder a:b "the folder of this project is '$work/a:b'" \
+	make KDIR="$kdir"
+check "the tests in a folder with a space" in_folder "a c" "the folder of this project is '$work/a c'" \
+	selftests/test --only style
+check "KDIR with a space" kdir_with_a_space
+check "a cache folder with a space" cache_with_a_space
 check "make clean leaves the clone as it was" clean_leaves_the_clone
 finish

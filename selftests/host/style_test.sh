@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # style_test.sh [KDIR] - checkpatch --strict and sparse are clean on our kernel
-# code; every file names its licence.
+# code; every file names its licence
+#
+# KDIR is the build folder of a kernel (default: of the lab's Debian kernel).
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
