@@ -15,6 +15,7 @@ top=$(cd "$here/../.." && pwd)
 arguments 0 1 "$@"
 kernel=${1:-}
 [ -z "$kernel" ] || [ -d "$kernel/source" ] || wrong_call "'$kernel' is no kernel of the lab"
+"$top/selftests/setup" || exit 1
 [ -n "$kernel" ] || kernel=$("$top/selftests/lab/kernel" debian) || exit 1
 kdir=$kernel/build ksrc=$kernel/source
 work=$(mktemp -d) || exit 1

@@ -47,6 +47,7 @@ call() {
 	local expected=$1 status before
 	shift
 	rm -f "$work/called"
+	find "$work/home" "$work/tmp" "$work/cache" -mindepth 1 -delete 2> /dev/null
 	before=$(state)
 	env -i PATH="$work/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C HOME="$work/home" \
 		TMPDIR="$work/tmp" KVM_INTEL_FAST_CACHE="$work/cache" IN_COMMANDS_TEST=1 \

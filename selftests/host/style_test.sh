@@ -14,6 +14,7 @@ arguments 0 1 "$@"
 kdir=${1:-}
 [ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
 	wrong_call "there are no kernel headers in '$kdir'"
+"$top/selftests/setup" || exit 1
 [ -n "$kdir" ] || kdir=$("$top/selftests/lab/kernel" debian)/build || exit 1
 
 cd "$top" || exit 1
