@@ -11,7 +11,7 @@ top=$(cd "$here/../.." && pwd)
 kdir=${1:?usage: style_test.sh KDIR}
 cd "$top" || exit 1
 source=$(selftests/lab/kernel mini)/source || exit 1
-work=$(mktemp -d)
+work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
 # checkpatch TYPES FILE... - TYPES are left out, besides what X-macro lists trip.
