@@ -13,10 +13,7 @@ top=$(cd "$here/../.." && pwd)
 . "$here/tap.sh"
 
 arguments 0 1 "$@"
-kernel=${1:-}
-[ -z "$kernel" ] || [ -d "$kernel/source" ] || wrong_call "'$kernel' is no kernel of the lab"
-"$top/selftests/setup" || exit 1
-[ -n "$kernel" ] || kernel=$("$top/selftests/lab/kernel" debian) || exit 1
+lab_kernel "$@"
 kdir=$kernel/build ksrc=$kernel/source
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

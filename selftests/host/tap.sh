@@ -3,6 +3,15 @@
 
 tap_count=0 tap_failed=0
 
+# lab_kernel [DIR] - set kernel to DIR, made by selftests/lab/kernel, or to that of Debian's kernel
+# when none is named; needs lib.sh and $top
+lab_kernel() {
+	kernel=${1:-}
+	[ -z "$kernel" ] || [ -d "$kernel/source" ] || wrong_call "'$kernel' is no kernel of the lab"
+	"$top/selftests/setup" || exit 1
+	[ -n "$kernel" ] || kernel=$("$top/selftests/lab/kernel" debian) || exit 1
+}
+
 # check NAME COMMAND... - one test: does COMMAND succeed?  Its output is shown on failure.
 check() {
 	local name=$1 log

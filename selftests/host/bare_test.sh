@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# bare_test.sh - does "make bench" work on a computer that has apt, make and git, and nothing else?
+#
+# Makes such a root with mmdebstrap, from the archive that this computer uses, puts the
+# project there and runs the README's first command (QUICK=1) in it.  Our cache is lent
+# to it, at its own path; all else has to come by itself.  Takes the right to mount: without,
+# the test is skipped, but where CI is set it fails.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+. "$top/scripts/lib.sh"
+. "$here/tap.sh"
+
+arguments 0 0 "$@"
+"$top/selftests/setup" test || exit 1
+cache=${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}
+cache=$(realpath "$cache") || exit 1
+work=$(mktemp -d) || exit 1
+root=$work/root
+# Ends with all mounts, whatever happens: they are in a mount namespace of their own.
+trap 'rm -rf --one-file-system "$work"' EXIT
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+
+if ! unshare --mount true 2> /dev/null; then
+	if [ -n "${CI:-}" ]; then
+		check "a root can be made: this needs root, and the right to mount" false
+	else
+		echo "ok 1 - a bare computer # SKIP a root cannot be made: this needs root, and the right to mount"
+		tap_count=1
+	fi
+	finish
+	exit
+fi
+
+make_root() {
+	"$top/scripts/fetch" - sources > "$work/sources.list" &&
+		mmdebstrap --quiet --variant=apt --include=make,git "$codename" "$root" "$work/sources.list" &&
+		! ls "$root"/usr/bin/{python3,gcc,patch,xz} 2> /dev/null
+}
+
+# in_root COMMAND - a shell command, in the root, in the project's folder
+in_root() {
+	unshare --mount bash -euc '
+		root=$1 cache=$2 command=$3
+		for name in proc dev sys; do mount --rbind "/$name" "$root/$name"; done
+		mkdir -p "$root$cache"
+		mount --bind "$cache" "$root$cache"
+		cp /etc/resolv.conf /etc/hosts "$root/etc/"
+		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+			http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+			KVM_INTEL_FAST_CACHE="$cache" KVM_INTEL_FAST_KERNEL="${KVM_INTEL_FAST_KERNEL:-}" \
+			bash -c "cd /root/project && $command"' - "$root" "$cache" "$1"
+}
+
+first_command() {
+	mkdir -p "$root/root/project"
+	(cd "$top" && git ls-files -z --cached --others --exclude-standard |
+		xargs -0 cp --parents -t "$root/root/project")
+	in_root 'make bench QUICK=1' > "$work/bench.txt" || return 1
+	cat "$work/bench.txt"
+	grep -q 'L2 CPUID' "$work/bench.txt" && ls "$root"/root/project/build/bench/*-fast.json
+}
+
+installed_nothing_of_a_kernel() {
+	! in_root "dpkg-query -W -f '\${Package}\n'" | grep -E '^linux-(image|headers|source|kbuild)'
+}
+
+check "a root with apt, make and git" make_root
+check "make bench QUICK=1 needs nothing else" first_command
+check "it installs nothing of a kernel" installed_nothing_of_a_kernel
+finish
