@@ -410,10 +410,10 @@ static int kvm_intel_fast_shadow_show(struct seq_file *file, void *unused)
 	struct vmcs_shadow *shadow;
 	struct kvm_vcpu *vcpu;
 	unsigned int field;
-	unsigned long i;
+	int i;
 
 	seq_puts(file, "vcpu field set vmread_exits vmwrite_exits\n");
-	kvm_for_each_vcpu(i, vcpu, kvm) {
+	fast_for_each_online_vcpu(i, vcpu, kvm) {
 		/* Freed with the vCPU, which outlives the VM's debugfs directory. */
 		shadow = smp_load_acquire(&to_vmx(vcpu)->fast.shadow);
 		if (!shadow)

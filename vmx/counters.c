@@ -3,8 +3,9 @@
  * debugfs file kvm/<pid>-<fd>/kvm_intel_fast: the counters of one VM, a line
  * "name value" each, summed over its vCPUs.
  *
- * Invariant: kvm.ko removes the VM's debugfs directory, and waits for readers,
- * before it frees any vCPU; so a reader never sees a freed vCPU.
+ * Invariant: a reader never sees a freed vCPU.  kvm.ko removes the VM's debugfs
+ * directory, and waits for readers, before it frees a vCPU that is online; one whose
+ * creation fails never was, and readers pass it over.
  */
 #include <linux/debugfs.h>
 #include <linux/kvm_host.h>
@@ -24,11 +25,10 @@ static int kvm_intel_fast_show(struct seq_file *file, void *unused)
 	struct kvm *kvm = file->private;
 	u64 sum[ARRAY_SIZE(names)] = {};
 	struct kvm_vcpu *vcpu;
-	unsigned long i;
-	int n;
+	int n, i;
 
 	BUILD_BUG_ON(sizeof(sum) != sizeof(struct fast_counters));
-	kvm_for_each_vcpu(i, vcpu, kvm) {
+	fast_for_each_online_vcpu(i, vcpu, kvm) {
 		const u64 *counters = (const u64 *)&to_vmx(vcpu)->fast.counters;
 
 		for (n = 0; n < ARRAY_SIZE(names); n++)

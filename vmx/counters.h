@@ -177,6 +177,13 @@ struct fast_counters {
 
 struct kvm;
 
+/*
+ * For readers of debugfs.  While no vCPU is online, kvm_for_each_vcpu() of 6.1 goes on to
+ * one whose creation may yet fail, and which is freed then.
+ */
+#define fast_for_each_online_vcpu(i, vcpu, kvm)			\
+	for (i = 0; ((vcpu) = kvm_get_vcpu(kvm, i)); i++)
+
 void fast_counters_show_in_debugfs(struct kvm *kvm);
 
 #endif /* KVM_INTEL_FAST_COUNTERS_H */
