@@ -15,7 +15,7 @@
  * |--------------------|-------------------------------------------------------|
  * | the deadline	| given at each nested entry				|
  * | what it is armed for | read from the hrtimer				|
- * | its CPU		| compared: an entry on another CPU starts it there	|
+ * | its CPU		| read from the hrtimer: kvm.ko moves it with the vCPU	|
  * | the end of VMX operation | free_nested() cancels it			|
  *
  * The vCPU's thread writes deadline and running, then looks whether the hrtimer is
@@ -60,6 +60,12 @@ static enum hrtimer_restart fired(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/* The CPU on which the hrtimer is queued. */
+static int queued_on(const struct hrtimer *timer)
+{
+	return READ_ONCE(timer->base)->cpu_base->cpu;
+}
+
 /**
  * preemption_timer_init - take over from stock
  * @vcpu: the vCPU, entering VMX operation; stock has initialised the hrtimer
@@ -80,7 +86,7 @@ static bool armed_in_time(struct vcpu_vmx *vmx, ktime_t deadline)
 	struct hrtimer *timer = &vmx->nested.preemption_timer;
 
 	return hrtimer_is_queued(timer) &&
-	       preemption_timer_serves(vmx->fast.preemption_timer.cpu, vmx->vcpu.cpu,
+	       preemption_timer_serves(queued_on(timer), vmx->vcpu.cpu,
 				       hrtimer_get_expires(timer), deadline);
 }
 
@@ -126,7 +132,6 @@ void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline)
 		hrtimer_cancel(timer);
 	}
 	vmx->fast.counters.preemption_timer_started++;
-	ours->cpu = vcpu->cpu;
 	hrtimer_start(timer, deadline, HRTIMER_MODE_ABS_PINNED);
 }
 

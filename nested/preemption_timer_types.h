@@ -8,7 +8,6 @@
 struct preemption_timer {
 	bool running;		/* L2 is in guest mode, and counts */
 	ktime_t deadline;	/* of the last start */
-	int cpu;		/* on which the hrtimer was started */
 };
 
 /* What the hrtimer's callback has to do. */
