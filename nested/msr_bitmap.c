@@ -66,64 +66,71 @@ static void write_page(u64 *page, const u64 *merged)
 }
 
 /*
- * verify=1 looks at a copy of L1's words, made before anything else, so that what is
- * verified is what was compared and merged, whatever another CPU of L1 stores.
+ * verify=1 works on a copy of L1's page, made before anything else, so that stock merges
+ * what was compared and merged here, whatever another CPU of L1 stores.  Stock merges
+ * into a page that is all ones, as vmcs02's is at VMXON.
  */
-static u64 *copy_l1(const u64 *l1)
+static bool verify_begin(unsigned long **l1, unsigned long **l0)
 {
-	u64 *copy = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	int i;
+	unsigned long *copy = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	unsigned long *scratch = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
 
-	for (i = 0; copy && i < MSR_BITMAP_WORDS; i++)
-		copy[msr_bitmap_word[i]] = READ_ONCE(l1[msr_bitmap_word[i]]);
-	return copy;
-}
-
-/* All of the page, MSR by MSR, from what the inputs are now. */
-static void verify(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1,
-		   const u64 *l01, u64 *page)
-{
-	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
-	u64 *expected = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-
-	if (!expected)
-		return;
-	msr_bitmap_reference(l1, l01, controls_of(vmcs12), expected);
-	counters->msr_bitmap_verify_checks++;
-	if (memcmp(page, expected, PAGE_SIZE)) {
-		counters->msr_bitmap_verify_mismatches++;
-		memcpy(page, expected, PAGE_SIZE);
-		WARN_ONCE(1, "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge\n");
+	if (!copy || !scratch) {
+		free_page((unsigned long)copy);
+		free_page((unsigned long)scratch);
+		return false;
 	}
-	free_page((unsigned long)expected);
+	memcpy(copy, *l1, PAGE_SIZE);
+	memset(scratch, 0xff, PAGE_SIZE);
+	*l1 = copy;
+	*l0 = scratch;
+	return true;
 }
 
 /**
- * msr_bitmap_update - bring vmcs02's MSR bitmap up to date
+ * msr_bitmap_verify - verify=1: stock has merged, too
  * @vcpu: the vCPU, on its way into L2
- * @vmcs12: the current vmcs12, which uses an MSR bitmap
- * @l1: L1's page, mapped
+ * @l1: L1's page, or the copy that msr_bitmap_update() made of it
+ * @l0: what stock merged into: vmcs02's page, or the one that msr_bitmap_update() made
  *
- * Context: the vCPU's thread, may sleep.
- * Return: true when that is done; false when stock has to merge.
+ * Compares all of vmcs02's page with stock's merge, and takes that if they differ.
+ *
+ * Context: the vCPU's thread.
  */
-bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1)
+void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *l0)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+	unsigned long *page = to_vmx(vcpu)->nested.vmcs02.msr_bitmap;
+
+	if (l0 == page)
+		return;
+	counters->msr_bitmap_verify_checks++;
+	if (memcmp(page, l0, PAGE_SIZE)) {
+		counters->msr_bitmap_verify_mismatches++;
+		memcpy(page, l0, PAGE_SIZE);
+		WARN_ONCE(1, "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge\n");
+	}
+	free_page((unsigned long)l1);
+	free_page((unsigned long)l0);
+}
+
+/**
+ * msr_bitmap_refresh - make vmcs02's MSR bitmap that of a context
+ * @vcpu: the vCPU, on its way into L2
+ * @context: of the current vmcs12
+ * @vmcs12: the current vmcs12, which uses an MSR bitmap
+ * @l1: L1's page, mapped, or a copy of it
+ *
+ * Context: the vCPU's thread.
+ */
+void msr_bitmap_refresh(struct kvm_vcpu *vcpu, struct nested_context *context,
+			struct vmcs12 *vmcs12, const u64 *l1)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	u64 *page = (u64 *)vmx->nested.vmcs02.msr_bitmap;
 	const u64 *l01 = (const u64 *)vmx->vmcs01.msr_bitmap;
-	struct nested_context *context;
-	struct msr_bitmap_memo *memo;
+	struct msr_bitmap_memo *memo = &context->msr_bitmap;
 	struct msr_bitmap_inputs in;
-	u64 *copy;
 
-	context = msr_bitmap_cache ? nested_context_get(vcpu) : NULL;
-	if (!context)
-		return false;
-
-	copy = fast_verify() ? copy_l1(l1) : NULL;
-	l1 = copy ?: l1;
-	memo = &context->msr_bitmap;
 	if (memo->valid && memo->inputs.controls == controls_of(vmcs12) &&
 	    msr_bitmap_words_unchanged(&memo->inputs, l1, l01)) {
 		vmx->fast.counters.msr_bitmap_hits++;
@@ -134,10 +141,29 @@ bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *
 		memo->valid = true;
 		msr_bitmap_merge(&in, memo->merged);
 	}
-	write_page(page, memo->merged);
+	write_page((u64 *)vmx->nested.vmcs02.msr_bitmap, memo->merged);
+}
 
-	if (copy)
-		verify(vcpu, vmcs12, copy, l01, page);
-	free_page((unsigned long)copy);
-	return true;
+/**
+ * msr_bitmap_update - bring vmcs02's MSR bitmap up to date
+ * @vcpu: the vCPU, on its way into L2
+ * @vmcs12: the current vmcs12, which uses an MSR bitmap
+ * @l1_page: L1's page, mapped; with verify=1 a copy of it takes its place
+ * @l0_page: vmcs02's page; with verify=1 another takes its place, for stock to merge into
+ *
+ * Context: the vCPU's thread, may sleep.
+ * Return: true when that is done; false when stock must merge, after which it calls
+ * msr_bitmap_verify().
+ */
+bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
+		       unsigned long **l1_page, unsigned long **l0_page)
+{
+	struct nested_context *context = msr_bitmap_cache ? nested_context_get(vcpu) : NULL;
+	bool verify;
+
+	if (!context)
+		return false;
+	verify = unlikely(fast_verify()) && verify_begin(l1_page, l0_page);
+	msr_bitmap_refresh(vcpu, context, vmcs12, (const u64 *)*l1_page);
+	return !verify;
 }

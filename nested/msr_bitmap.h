@@ -9,7 +9,11 @@
 #include "vmx/vmx.h"
 #include "nested/context.h"
 
-bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, const u64 *l1);
+bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
+		       unsigned long **l1_page, unsigned long **l0_page);
+void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *l0);
+void msr_bitmap_refresh(struct kvm_vcpu *vcpu, struct nested_context *context,
+			struct vmcs12 *vmcs12, const u64 *l1);
 
 /* Are the words of both pages what they were?  Reads each word of L1's once. */
 static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_inputs *in,
@@ -35,20 +39,18 @@ static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_i
  * @vmcs12: the current vmcs12
  * @l1: L1's page, mapped
  *
- * Context: the vCPU's thread, may sleep.
- * Return: true when that is done; false when stock has to merge.
+ * Context: the vCPU's thread.
  */
-static __always_inline bool msr_bitmap_reuse(struct kvm_vcpu *vcpu, struct nested_context *context,
+static __always_inline void msr_bitmap_reuse(struct kvm_vcpu *vcpu, struct nested_context *context,
 					     struct vmcs12 *vmcs12, const u64 *l1)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(!msr_bitmap_words_unchanged(&context->msr_bitmap.inputs, l1,
-						 (const u64 *)vmx->vmcs01.msr_bitmap) ||
-		     fast_verify()))
-		return msr_bitmap_update(vcpu, vmcs12, l1);
-	vmx->fast.counters.msr_bitmap_hits++;
-	return true;
+	if (likely(msr_bitmap_words_unchanged(&context->msr_bitmap.inputs, l1,
+					      (const u64 *)vmx->vmcs01.msr_bitmap)))
+		vmx->fast.counters.msr_bitmap_hits++;
+	else
+		msr_bitmap_refresh(vcpu, context, vmcs12, l1);
 }
 
 #endif /* KVM_INTEL_FAST_MSR_BITMAP_H */

@@ -270,6 +270,11 @@ int page_hold_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 	struct page_hold *hold;
 	int ret;
 
+	/* verify=1: stock merges the MSR bitmap after page_holds_reuse(). */
+	if (holds->settled) {
+		*map = holds->settled->page[which].map;
+		return 0;
+	}
 	if (!holds->ready)
 		return kvm_vcpu_map(vcpu, gfn, map);
 
@@ -349,8 +354,7 @@ void page_holds_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	};
 	int p;
 
-	/* After the last access.  If the notifier just missed it, the exit drops. */
-	smp_store_release(&holds->in_use, PAGES_OF_L2);
+	page_holds_msr_bitmap_done(vcpu);
 	if (!context || (named[HELD_MSR_BITMAP] && !context->msr_bitmap.valid))
 		return;
 	for (p = 0; p < NR_HELD_PAGES; p++) {

@@ -45,12 +45,26 @@ static __always_inline struct held_pages_key held_pages_key(const struct vmcs12 
 }
 
 /**
+ * page_holds_msr_bitmap_done - a nested VM entry does not use L1's MSR bitmap any more
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void page_holds_msr_bitmap_done(struct kvm_vcpu *vcpu)
+{
+	/* After the last access.  If the notifier just missed it, the exit drops. */
+	smp_store_release(&to_vmx(vcpu)->fast.holds.in_use, PAGES_OF_L2);
+}
+
+/**
  * page_holds_reuse - enter with the pages of the previous entry of this vmcs12
  * @vcpu: the vCPU, vmcs02 current
  * @vmcs12: the current vmcs12
  *
  * On success all that nested_get_vmcs12_pages() does is done: vmcs02 names the
- * pages, its MSR bitmap is up to date, nested_vmx's maps are set.
+ * pages, its MSR bitmap is up to date, nested_vmx's maps are set.  With verify=1 the
+ * MSR bitmap is left to nested_vmx_prepare_msr_bitmap(), after which
+ * page_holds_msr_bitmap_done() follows.
  *
  * Context: the vCPU's thread, under kvm->srcu, may sleep.
  * Return: true if so; on false start again with page_holds_begin().
@@ -77,11 +91,12 @@ static __always_inline bool page_holds_reuse(struct kvm_vcpu *vcpu, struct vmcs1
 	if (unlikely(fast_verify()) && !page_holds_verify(vcpu, context))
 		return false;
 
-	msr_bitmap = context->page[HELD_MSR_BITMAP].map.hva;
-	if (likely(msr_bitmap) && !msr_bitmap_reuse(vcpu, context, vmcs12, msr_bitmap))
-		return false;
-	/* After the last access.  If the notifier just missed it, the exit drops. */
-	smp_store_release(&holds->in_use, PAGES_OF_L2);
+	if (likely(!fast_verify())) {
+		msr_bitmap = context->page[HELD_MSR_BITMAP].map.hva;
+		if (likely(msr_bitmap))
+			msr_bitmap_reuse(vcpu, context, vmcs12, msr_bitmap);
+		page_holds_msr_bitmap_done(vcpu);
+	}
 
 	vmx->nested.apic_access_page_map.hva = context->page[HELD_APIC_ACCESS].map.hva;
 	vmx->nested.virtual_apic_map.hva = context->page[HELD_VIRTUAL_APIC].map.hva;

@@ -648,62 +648,94 @@ static void steady_state(void)
 	expect_pages_in_use();
 }
 
-static void l1_stores_to_its_bitmap(void)
+/* L1 intercepts an MSR of L2's and lets it pass, by a plain store to its bitmap. */
+static void store_to_bitmap(uint32_t msr, bool write)
 {
-	static const struct {
-		uint32_t msr;
-		bool write;
-	} bits[] = {
-		{ MSR_FS_BASE, false }, { MSR_KERNEL_GS_BASE, true },
-		{ MSR_KERNEL_GS_BASE, false }, { MSR_GS_BASE, false },
-		{ MSR_IA32_SPEC_CTRL, false }, { MSR_IA32_SPEC_CTRL, true },
-	};
-	unsigned int i, value;
-	uint64_t bit;
+	uint64_t bit = bitmap_bit(msr, write);
+	unsigned int value;
 
-	for (i = 0; i < ARRAY_SIZE(bits); i++) {
-		if (bits[i].msr == MSR_IA32_SPEC_CTRL && !kvm_cpu_has(X86_FEATURE_SPEC_CTRL))
-			continue;
-		if (bits[i].msr == MSR_IA32_SPEC_CTRL)
-			vcpu_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 1);
-		bit = bitmap_bit(bits[i].msr, bits[i].write);
-		for (value = 0; value < 4; value++) {
-			ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit,
-			    .value = !(value & 1));
-			expect_msr(0, bits[i].msr, bits[i].write, !(value & 1), __LINE__);
-		}
+	for (value = 0; value < 4; value++) {
+		ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit,
+		    .value = !(value & 1));
+		expect_msr(0, msr, write, !(value & 1), __LINE__);
 	}
 }
 
+static void l1_stores_to_its_bitmap(void)
+{
+	store_to_bitmap(MSR_FS_BASE, false);
+	store_to_bitmap(MSR_KERNEL_GS_BASE, true);
+	store_to_bitmap(MSR_KERNEL_GS_BASE, false);
+	store_to_bitmap(MSR_GS_BASE, false);
+}
+
+/* KVM lets a guest have these once it has written them. */
+static bool has_speculation_controls(void)
+{
+	if (!kvm_cpu_has(X86_FEATURE_SPEC_CTRL)) {
+		skip_reason = "the CPU has no SPEC_CTRL";
+		return false;
+	}
+	vcpu_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 1);
+	vcpu_set_msr(vcpu, MSR_IA32_PRED_CMD, 1);
+	return true;
+}
+
+static void l1_stores_to_its_bitmap_of_speculation_controls(void)
+{
+	if (!has_speculation_controls())
+		return;
+	store_to_bitmap(MSR_IA32_SPEC_CTRL, false);
+	store_to_bitmap(MSR_IA32_SPEC_CTRL, true);
+	store_to_bitmap(MSR_IA32_PRED_CMD, true);
+}
+
 /* User space denies an MSR, and allows it again; L1 has nothing to do with it. */
-static void user_space_filters_an_msr(void)
+static void filter_an_msr(uint32_t msr, bool write)
 {
 	struct kvm_msr_filter filter = {
-		.ranges[0] = { .flags = KVM_MSR_FILTER_READ, .base = MSR_FS_BASE, .nmsrs = 1 },
+		.ranges[0] = { .flags = write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ,
+			       .base = msr, .nmsrs = 1 },
 	};
+	const uint32_t exit = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	static uint8_t denied;
 	int i;
 
 	filter.ranges[0].bitmap = &denied;
 	vm_enable_cap(vm, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER);
 	for (i = 0; i < 3; i++) {
-		expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
+		expect_msr(0, msr, write, false, __LINE__);
 		filter.ranges[0].nmsrs = 1;
 		vm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
-		request = (struct request){ .operation = L1_ENTER, .count = 1, .reads = 1,
-					    .l2_operation = L2_RDMSR, .msr = MSR_FS_BASE };
+		request = (struct request){ .operation = L1_ENTER, .count = 1, .reads = 1, .msr = msr,
+					    .l2_operation = write ? L2_WRMSR : L2_RDMSR };
 		sync_global_to_guest(vm, request);
 		vcpu_run(vcpu);
-		EXPECT(vcpu->run->exit_reason == KVM_EXIT_X86_RDMSR, "not filtered: exit %d",
-		       vcpu->run->exit_reason);
-		if (vcpu->run->exit_reason == KVM_EXIT_X86_RDMSR) {
+		EXPECT(vcpu->run->exit_reason == exit, "%s of %#x not filtered: exit %d",
+		       write ? "write" : "read", msr, vcpu->run->exit_reason);
+		if (vcpu->run->exit_reason == exit) {
 			vcpu->run->msr.data = 0x77;
-			EXPECT(run() == 1 && answer.value == 0x77, "read %#lx", answer.value);
+			EXPECT(run() == 1 && (write || answer.value == 0x77), "read %#lx",
+			       answer.value);
 		}
 		filter.ranges[0].nmsrs = 0;
 		vm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
 	}
+}
+
+static void user_space_filters_an_msr(void)
+{
+	filter_an_msr(MSR_FS_BASE, false);
 	expect_pages_in_use();
+}
+
+static void user_space_filters_speculation_controls(void)
+{
+	if (!has_speculation_controls())
+		return;
+	filter_an_msr(MSR_IA32_SPEC_CTRL, false);
+	filter_an_msr(MSR_IA32_SPEC_CTRL, true);
+	filter_an_msr(MSR_IA32_PRED_CMD, true);
 }
 
 static void set_x2apic(bool x2apic)
@@ -1638,7 +1670,9 @@ static const struct {
 	CASE(steady_state),
 	CASE(l1_stores_to_its_bitmap),
 	CASE(l1_stores_under_x2apic),
+	CASE(l1_stores_to_its_bitmap_of_speculation_controls),
 	CASE(user_space_filters_an_msr),
+	CASE(user_space_filters_speculation_controls),
 	CASE(eight_vmcss),
 	CASE(twelve_vmcss),
 	CASE(fields_name_other_pages),

@@ -39,7 +39,8 @@ FIELDS_LIMIT = 1300
 PAGES_CASES = (
     'steady_state', 'l1_stores_to_its_bitmap', 'l1_stores_under_x2apic',
     'user_space_filters_an_msr', 'eight_vmcss', 'fields_name_other_pages',
-    'slot_over_other_memory', 'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs',
+    'l1_stores_to_its_bitmap_of_speculation_controls',
+    'user_space_filters_speculation_controls', 'slot_over_other_memory', 'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs',
     'dirty_log_read_while_l2_runs', 'mapping_replaced', 'mapping_replaced_while_l2_runs',
     'cleared_and_restarted', 'left_and_entered', 'destroyed_in_l2')
 
@@ -203,6 +204,14 @@ def shadow_preempted(tree):
                                    time_limit=MACHINE_LIMIT), case)
 
 
+def segment_cache(tree):
+    """L1's SS as user space sees it, preempted anywhere; Debian's kernel, made preemptible."""
+    return in_machine(machine.Spec(kernel=kernel('debian'), kvm_intel=build(tree, 'debian'),
+                                   append=machine.Spec.append + ' preempt=full',
+                                   program=[os.path.join(project.programs(), 'segment_cache_test')],
+                                   time_limit=MACHINE_LIMIT))
+
+
 def entry_spec(tree, options):
     return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
@@ -234,6 +243,7 @@ def bad_input(tree):
 def pages_spec(tree, options):
     return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, append=machine.Spec.append + ' numa=fake=2',
+                        cpu_features='sca_mitigations',
                         program=[os.path.join(project.programs(), 'page_hold_test'), *PAGES_CASES],
                         cpus=2, time_limit=MACHINE_LIMIT)
 
@@ -329,6 +339,7 @@ CHECKS = {
     'shadow': shadow,
     'shadow-verify': shadow_verify,
     'shadow-preempted': shadow_preempted,
+    'segment-cache': segment_cache,
     'entry': entry,
     'entry-verify': entry_verify,
     'shadow-absent': shadow_absent,
