@@ -15,7 +15,7 @@
  *   all other fields of vmcs12					a trapped VMWRITE forgets
  *   which vmcs12, and what its memory says			VMPTRLD and
  *								KVM_SET_NESTED_STATE forget
- *   L1's VMX capability MSRs					their setting forgets
+ *   L1's VMX capability MSRs, also set in SMM			their setting forgets
  *   L1's CPUID, hence reserved bits and MAXPHYADDR		its setting forgets
  *   L1's PMU: reserved bits, LBR				its refresh forgets
  *   module parameters						constant
@@ -78,12 +78,6 @@ static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 
-	if (memo->verifying) {
-		/* Since the last VM entry: stock's checks failed where we had a hit. */
-		memo->verifying = false;
-		counters->checks_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: vmcs12 fails checks that were to be left out\n");
-	}
 	memo->hit = false;
 	if (!memo->valid) {
 		counters->checks_miss_forgotten++;
@@ -148,7 +142,7 @@ bool nested_checks_hit(struct kvm_vcpu *vcpu)
  * @vmcs12: the current vmcs12, which has not changed since
  * @passed: all checks passed
  *
- * Not called if they failed.
+ * If they failed, nested_checks_failed() is called instead.
  *
  * Context: the vCPU's thread.
  */
@@ -168,6 +162,26 @@ void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passe
 		return;
 	gather(vcpu, vmcs12, &memo->inputs);
 	memo->valid = true;
+}
+
+/**
+ * nested_checks_failed - stock's checks of controls, host state or guest state failed
+ * @vcpu: the vCPU, in the VM entry for which nested_checks_passed() was asked; or not
+ *	in one, where an instruction fails for another reason: then nothing happens
+ *
+ * Context: the vCPU's thread.
+ */
+void nested_checks_failed(struct kvm_vcpu *vcpu)
+{
+	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
+
+	if (likely(!memo->verifying))
+		return;
+	/* verify=1: they were to be left out. */
+	memo->verifying = false;
+	memo->valid = false;
+	to_vmx(vcpu)->fast.counters.checks_verify_mismatches++;
+	WARN_ONCE(1, "kvm-intel-fast: vmcs12 fails checks that were to be left out\n");
 }
 
 /**

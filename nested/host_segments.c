@@ -42,6 +42,28 @@ static u32 digest(void)
 	return jhash(fields, sizeof(fields), 0);
 }
 
+static void mismatch(struct vcpu_vmx *vmx)
+{
+	vmx->fast.counters.host_segments_verify_mismatches++;
+	WARN_ONCE(1, "kvm-intel-fast: L1's segments are not those that stock loads\n");
+}
+
+/*
+ * What KVM caches of SS, of which the CPL is read when a vCPU's thread is preempted,
+ * against the VMCS.  Preemption is off, so that what is compared belongs together.
+ */
+static bool cached_ss_is_right(struct vcpu_vmx *vmx)
+{
+	bool right;
+
+	preempt_disable();
+	right = !(vmx->segment_cache.bitmask &
+		  BIT(VCPU_SREG_SS * SEG_FIELD_NR + SEG_FIELD_AR)) ||
+		vmx->segment_cache.seg[VCPU_SREG_SS].ar == vmcs_read32(GUEST_SS_AR_BYTES);
+	preempt_enable();
+	return right;
+}
+
 /**
  * host_segments_load - load L1's segments from vmcs12's host state
  * @vcpu: the vCPU; vmcs01 is current
@@ -59,7 +81,6 @@ bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 		return false;
 	}
 
-	vmx->segment_cache.bitmask = 0;
 	WRITE_SEGMENT(CS, vmcs12->host_cs_selector, 0, HOST_FLAT_LIMIT);
 	vmcs_write32(GUEST_CS_AR_BYTES, host_cs_access_rights(vmcs12->vm_exit_controls));
 	WRITE_SEGMENT(DS, vmcs12->host_ds_selector, 0, HOST_FLAT_LIMIT);
@@ -76,10 +97,17 @@ bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	vmcs_write32(GUEST_TR_AR_BYTES, HOST_TSS);
 	WRITE_SEGMENT(LDTR, 0, 0, 0);
 	vmcs_write32(GUEST_LDTR_AR_BYTES, HOST_UNUSABLE);
+	/*
+	 * After the writes: a thread that is preempted between them reads the CPL,
+	 * and caches the access rights of SS as they were.
+	 */
+	vmx->segment_cache.bitmask = 0;
 	vmx->fast.counters.host_segments_written++;
 
 	if (fast_verify()) {
 		vmx->fast.host_segments_digest = digest();
+		if (!cached_ss_is_right(vmx))
+			mismatch(vmx);
 		return false;
 	}
 	return true;
@@ -98,8 +126,6 @@ void host_segments_verify(struct kvm_vcpu *vcpu)
 	if (!fast_switch_does(FAST_SWITCH_HOST_SEGMENTS) || vmx->rmode.vm86_active)
 		return;
 	vmx->fast.counters.host_segments_verify_checks++;
-	if (vmx->fast.host_segments_digest != digest()) {
-		vmx->fast.counters.host_segments_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: L1's segments are not those that stock loads\n");
-	}
+	if (vmx->fast.host_segments_digest != digest())
+		mismatch(vmx);
 }

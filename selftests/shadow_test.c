@@ -58,6 +58,7 @@ enum operation {
 	L1_ACKNOWLEDGE,	/* external interrupts, acknowledged on exit */
 	L1_FAIL,	/* entries that fail by a VM exit */
 	L1_VMFAIL,	/* entries that fail without */
+	L1_REFUSED,	/* one entry, which fails the checks of controls */
 	L1_SEGMENTS,	/* L2 changes a segment, L1 "field"; "how": does L1 look at the segment */
 	L1_SYSENTER,	/* L1 changes what L0 gives vmcs02 only if vmcs12 is dirty */
 	L1_ALTERNATE,	/* two VMCSs in turn */
@@ -235,13 +236,16 @@ static void l2_guest_code(void)
 }
 
 /* One round trip. */
-static uint64_t enter(uint64_t l2_operation)
+static uint64_t expected_error;	/* of entries that are refused */
+
+/* Not inlined: HOST_RIP is the same for all entries, so that nothing changes between two. */
+static noinline uint64_t enter(uint64_t l2_operation)
 {
 	uint64_t reason;
 
 	l2.operation = l2_operation;
 	if (launched[current] ? vmresume() : vmlaunch()) {
-		IS(vmreadz(VM_INSTRUCTION_ERROR), 0);
+		IS(vmreadz(VM_INSTRUCTION_ERROR), expected_error);
 		return -1;
 	}
 	reason = vmreadz(VM_EXIT_REASON);
@@ -472,6 +476,13 @@ static void vmfail(void)
 	IS(enter(L2_NOTHING), EXIT_REASON_VMCALL);
 }
 
+static void refused(void)
+{
+	expected_error = 7;
+	IS(enter(L2_NOTHING), -1);
+	expected_error = 0;
+}
+
 static void segments(void)
 {
 	static uint64_t word[8] = { 10, 11, 12, 13, 14, 15, 16, 17 };
@@ -618,6 +629,7 @@ static void (* const operations[])(void) = {
 	[L1_ACKNOWLEDGE] = acknowledge,
 	[L1_FAIL] = fail,
 	[L1_VMFAIL] = vmfail,
+	[L1_REFUSED] = refused,
 	[L1_SEGMENTS] = segments,
 	[L1_SYSENTER] = sysenter,
 	[L1_ALTERNATE] = alternate,
@@ -1040,6 +1052,14 @@ static uint32_t smm_value(unsigned int i, uint64_t salt)
 }
 
 /* Let the SMI handler run to its stop. */
+static void enter_smm(void)
+{
+	vcpu_ioctl(vcpu, KVM_SMI, NULL);
+	vcpu_run(vcpu);
+	TEST_ASSERT(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == SMI_PORT,
+		    "exit %u instead of the SMI handler's", vcpu->run->exit_reason);
+}
+
 static void deliver_smi(uint64_t salt)
 {
 	unsigned int i;
@@ -1049,10 +1069,7 @@ static void deliver_smi(uint64_t salt)
 			smm_accesses[i].field, smm_value(i, salt), smm_accesses[i].write, SMM_NEVER
 		};
 	smram->access[i].field = 0;
-	vcpu_ioctl(vcpu, KVM_SMI, NULL);
-	vcpu_run(vcpu);
-	TEST_ASSERT(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == SMI_PORT,
-		    "exit %u instead of the SMI handler's", vcpu->run->exit_reason);
+	enter_smm();
 }
 
 /*
@@ -1139,6 +1156,29 @@ static void smi_while_l1_runs(void)
 static void smi_while_l2_runs(void)
 {
 	smi(true);
+}
+
+/*
+ * In SMM L1 is out of VMX operation, so KVM lets user space set the VMX capability MSRs;
+ * RSM brings VMX operation back, with the same VMCS.  The next entry obeys the new ones.
+ */
+static void capabilities_set_in_smm(void)
+{
+	const uint64_t bitmaps = (uint64_t)CPU_BASED_USE_MSR_BITMAPS << 32;
+	uint64_t controls = vcpu_get_msr(vcpu, MSR_IA32_VMX_TRUE_PROCBASED_CTLS);
+	unsigned int turn;
+
+	walk_all();
+	for (turn = 0; turn < TURNS; turn++) {
+		ASK(ROUNDS, .count = 20);
+		smram->access[0].field = 0;
+		enter_smm();
+		vcpu_set_msr(vcpu, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, controls & ~bitmaps);
+		ASK(REFUSED);
+		enter_smm();
+		vcpu_set_msr(vcpu, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, controls);
+		ASK(ROUNDS, .count = 20);
+	}
 }
 
 /* ----------------------------------------------------------- preemption -- */
@@ -1293,6 +1333,7 @@ static const struct {
 	CASE(moved_while_l2_runs),
 	CASE(smi_while_l1_runs),
 	CASE(smi_while_l2_runs),
+	CASE(capabilities_set_in_smm),
 	CASE(preempted_all_the_time),
 	CASE(vmxoff_and_on),
 	CASE(verify_found_nothing),

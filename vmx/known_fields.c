@@ -22,6 +22,6 @@ noinline bool known_field_verify(struct known_fields *known, unsigned long field
 		return true;
 	known->counters->known_fields_verify_mismatches++;
 	known->valid &= ~BIT(n);
-	WARN_ONCE(1, "kvm-intel-fast: VMCS field %#lx has not the value we know\n", field);
+	WARN_ONCE(1, "kvm-intel-fast: VMCS field %#lx does not hold its cached value\n", field);
 	return false;
 }

@@ -23,11 +23,18 @@
  * What is known belongs to a struct loaded_vmcs.  The per-CPU pointer is set where
  * per_cpu(current_vmcs) is.  A thread that is moved to another CPU between reading
  * the pointer and using it still has its own vCPU's.
+ *
+ * A preempted thread writes fields when it is scheduled again (kvm_arch_vcpu_load()
+ * writes the TSC offset).  So what is remembered and the VMWRITE are one step, with
+ * preemption off from known_field_write() to known_field_written(); no interrupt
+ * writes one of the fields.  A write that is left out needs no such step: it is as if
+ * it came before the preemption, or after.
  */
 #ifndef KVM_INTEL_FAST_KNOWN_FIELDS_H
 #define KVM_INTEL_FAST_KNOWN_FIELDS_H
 
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/types.h>
 
 #include <asm/vmx.h>
@@ -101,7 +108,9 @@ static __always_inline int known_field(unsigned long field)
  * @value: what will be written, unless it is there already
  *
  * Context: any in which VMWRITE is possible.
- * Return: true if the field has this value, and need not be written.
+ * Return: true if the field has this value, and need not be written.  Otherwise the
+ * caller writes it, and calls known_field_written(); until then preemption is off if
+ * the field is one of KNOWN_FIELDS, or variable.
  */
 static __always_inline bool known_field_write(unsigned long field, u64 value)
 {
@@ -109,7 +118,7 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
 	int n;
 
 	if (!__builtin_constant_p(field)) {
-		this_cpu_read(current_known_fields)->valid = 0;
+		preempt_disable();
 		return false;
 	}
 	n = known_field(field);
@@ -121,6 +130,7 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
 		known->skipped++;
 		return !fast_verify() || known_field_verify(known, field, n);
 	}
+	preempt_disable();
 	if (field == VM_ENTRY_INTR_INFO_FIELD && (value & INTR_INFO_VALID_MASK)) {
 		known->valid &= ~BIT(n);
 	} else if (fast_switch_does(FAST_SWITCH_KNOWN_FIELDS)) {
@@ -128,6 +138,22 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
 		known->valid |= BIT(n);
 	}
 	return false;
+}
+
+/**
+ * known_field_written - a field for which known_field_write() returned false is written
+ * @field: its encoding
+ *
+ * Context: that of known_field_write().
+ */
+static __always_inline void known_field_written(unsigned long field)
+{
+	if (!__builtin_constant_p(field)) {
+		this_cpu_read(current_known_fields)->valid = 0;
+		preempt_enable();
+	} else if (known_field(field) != NR_KNOWN_FIELDS) {
+		preempt_enable();
+	}
 }
 
 /**
