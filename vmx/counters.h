@@ -46,7 +46,7 @@
  * cpuid_verify_mismatches	of these, those that differed from stock
  * user_return_kept		EFER writes that left all MSRs as loaded
  * user_return_reload		EFER writes after which MSRs are loaded again
- * user_return_verify_checks	MSRs that verify=1 read
+ * user_return_verify_checks	MSRs for which verify=1 asked stock
  * user_return_verify_mismatches of these, MSRs that differed from stock
  * host_segments_written	nested exits that wrote the segments directly
  * host_segments_stock		nested exits that left them to stock

@@ -184,10 +184,10 @@ static __always_inline bool known_field_read(unsigned long field, unsigned long 
 }
 
 /**
- * known_fields_forget - a VMCS is new
+ * known_fields_forget - a VMCS is new, or about to be dumped, which shows what it has
  * @known: of this VMCS
  *
- * Context: any.
+ * Context: any; the vCPU's thread, if the VMCS is in use.
  */
 static inline void known_fields_forget(struct known_fields *known)
 {

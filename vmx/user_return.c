@@ -45,41 +45,51 @@ static u8 __init slot_of(u32 msr)
  */
 void __init user_return_init(void)
 {
+	u8 tsx_ctrl;
+
 	BUILD_BUG_ON(MAX_NR_USER_RETURN_MSRS > 8);
 	user_return_slots.syscall = slot_of(MSR_STAR) | slot_of(MSR_LSTAR) |
 				    slot_of(MSR_SYSCALL_MASK);
 	user_return_slots.efer = slot_of(MSR_EFER);
 	user_return_slots.tsc_aux = slot_of(MSR_TSC_AUX);
+	tsx_ctrl = slot_of(MSR_IA32_TSX_CTRL);
 	if (boot_cpu_has(X86_FEATURE_RTM))
-		user_return_slots.always = slot_of(MSR_IA32_TSX_CTRL);
+		user_return_slots.always = tsx_ctrl;
+}
+
+static void mismatch(struct vcpu_vmx *vmx, const char *what, int slot)
+{
+	vmx->fast.counters.user_return_verify_mismatches++;
+	WARN_ONCE(1, "kvm-intel-fast: user-return MSR %#x %s\n", msr_in_slot[slot], what);
 }
 
 /**
- * user_return_verify - verify=1: read the MSRs that stock would load now
- * @vmx: the vCPU
+ * user_return_verify - verify=1: stock has decided which MSRs the guest needs, too
+ * @vmx: the vCPU, after user_return_setup()
  *
- * On return they will be loaded, as under stock.
+ * Compares that decision with ours, and what the MSRs have if they were not to be loaded
+ * again.  Stock loads them all after this.
  *
  * Context: the vCPU's thread.
  */
-noinline void user_return_verify(struct vcpu_vmx *vmx)
+void user_return_verify(struct vcpu_vmx *vmx)
 {
-	struct fast_counters *counters = &vmx->fast.counters;
 	struct vmx_uret_msr *msr;
 	u64 value;
 	int i;
 
 	preempt_disable();
-	for (i = 0; vmx->guest_uret_msrs_loaded && i < MAX_NR_USER_RETURN_MSRS; i++) {
+	for (i = 0; i < kvm_nr_uret_msrs; i++) {
 		msr = &vmx->guest_uret_msrs[i];
-		if (!user_return_wanted(vmx, i) || rdmsrl_safe(msr_in_slot[i], &value))
-			continue;
-		counters->user_return_verify_checks++;
-		if ((value ^ msr->data) & msr->mask) {
-			counters->user_return_verify_mismatches++;
-			WARN_ONCE(1, "kvm-intel-fast: a user-return MSR has not the guest's value\n");
+		vmx->fast.counters.user_return_verify_checks++;
+		if (msr->load_into_hardware != user_return_wanted(vmx, i)) {
+			mismatch(vmx, "is needed or not, other than stock says", i);
+			vmx->fast.user_return.wanted ^= BIT(i);
+		} else if (vmx->guest_uret_msrs_loaded && msr->load_into_hardware &&
+			   !rdmsrl_safe(msr_in_slot[i], &value) &&
+			   ((value ^ msr->data) & msr->mask)) {
+			mismatch(vmx, "does not have the guest's value", i);
 		}
 	}
 	preempt_enable();
-	vmx->guest_uret_msrs_loaded = false;
 }

@@ -62,6 +62,8 @@ static __always_inline void user_return_set(struct vcpu_vmx *vmx, unsigned int s
  * @vmx: the vCPU, its new EFER in place
  * @load_efer: EFER is one of the MSRs; its value may have changed
  *
+ * With verify=1 stock decides after this, and user_return_verify() follows.
+ *
  * Context: the vCPU's thread; interrupts on.
  */
 static __always_inline void user_return_setup(struct vcpu_vmx *vmx, bool load_efer)
@@ -73,8 +75,6 @@ static __always_inline void user_return_setup(struct vcpu_vmx *vmx, bool load_ef
 		return;
 	}
 	vmx->fast.counters.user_return_kept++;
-	if (fast_verify())
-		user_return_verify(vmx);
 }
 
 #endif /* KVM_INTEL_FAST_USER_RETURN_H */
