@@ -56,6 +56,7 @@ struct region {
 struct on_cpu {
 	unsigned active;
 	region *link;		/* what VMREAD and VMWRITE access in non-root mode */
+	Bit64u entry;		/* RIP of the last VM entry */
 };
 
 static std::unordered_map<Bit64u, std::unique_ptr<region>> regions;
@@ -77,7 +78,8 @@ static void stop(unsigned cpu, const char *format, ...)
 	vsnprintf(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
 	BX_FATAL(("VMX rule broken: %s (CPU %u, RIP 0x" FMT_LL "x)", sentence, cpu,
-		  BX_CPU(cpu)->get_instruction_pointer()));
+		  BX_CPU(cpu)->in_vmx_guest ? state(cpu)->entry :
+					      BX_CPU(cpu)->get_instruction_pointer()));
 }
 
 static region *find(Bit64u address)
@@ -174,6 +176,7 @@ void strict_entry(unsigned cpu, bool launch, Bit32u launch_state)
 	region *vmcs = find(BX_CPU(cpu)->vmcsptr);
 	Bit32u revision;
 
+	state(cpu)->entry = BX_CPU(cpu)->get_instruction_pointer();
 	memcpy(&revision, vmcs->data, sizeof(revision));
 	if (revision & SHADOW_BIT)
 		stop(cpu, "VM entry, and the current VMCS at 0x" FMT_LL "x is a shadow VMCS", vmcs->address);
