@@ -44,6 +44,9 @@
 #define SMRAM		0x1000000
 #define SMRAM_SIZE	0x10000
 #define SMRAM_SLOT	(BIT(16) | 11)	/* of the address space that SMM sees */
+#define SEGMENT_REGISTERS 8
+#define AR_BITS		0x1f0ffu /* those that are not reserved */
+#define AR_IN_VMCS12	880	/* where vmcs12 has the first segment's */
 #define SMI_PORT	0x0e	/* where the SMI handler stops */
 
 enum operation {
@@ -53,6 +56,7 @@ enum operation {
 	L1_RELOAD,	/* VMCLEAR and VMPTRLD of the current VMCS */
 	L1_WRITE_ALL,	/* a pattern made of "value" into every field, and read it */
 	L1_READ_ALL,	/* is it there? */
+	L1_READ_RIGHTS,	/* all access rights; "how" READ: are they as before, but for AR_BITS? */
 	L1_PUT_BACK,	/* what was there before the pattern */
 	L1_TOUCH,	/* EPT violations */
 	L1_ACKNOWLEDGE,	/* external interrupts, acknowledged on exit */
@@ -346,7 +350,7 @@ static uint64_t pattern(uint64_t field, uint64_t salt)
 		return value >> 48;
 	case 2:
 		value >>= 32;
-		return access_rights(field) ? value & 0x1f0ff : value;
+		return access_rights(field) ? value & AR_BITS : value;
 	default:
 		return value;
 	}
@@ -578,6 +582,19 @@ static void around_smi(void)
 	}
 }
 
+static void read_rights(void)
+{
+	static uint64_t before[SEGMENT_REGISTERS];
+	uint64_t i, value;
+
+	for (i = 0; i < SEGMENT_REGISTERS; i++) {
+		value = vmreadz(GUEST_ES_AR_BYTES + 2 * i) & AR_BITS;
+		if (request.how == READ)
+			IS(value, before[i]);
+		before[i] = value;
+	}
+}
+
 static void both_ways(void)
 {
 	static const uint64_t fields[] = {
@@ -624,6 +641,7 @@ static void (* const operations[])(void) = {
 	[L1_RELOAD] = reload,
 	[L1_WRITE_ALL] = write_all,
 	[L1_READ_ALL] = read_all,
+	[L1_READ_RIGHTS] = read_rights,
 	[L1_PUT_BACK] = put_back,
 	[L1_TOUCH] = touch,
 	[L1_ACKNOWLEDGE] = acknowledge,
@@ -909,6 +927,32 @@ static void state_saved_and_restored(void)
 	}
 }
 
+/*
+ * Only user space can bring reserved bits of access rights into vmcs12.  L1 may read them or
+ * not: some CPUs drop them on VMWRITE, and so where L0 writes the shadow VMCS.
+ */
+static void reserved_bits_of_access_rights(void)
+{
+	struct kvm_x86_state *state;
+	uint32_t *rights;
+	unsigned int i;
+
+	walk_all();
+	ASK(READ_RIGHTS);
+	state = vcpu_save_state(vcpu);
+	rights = (void *)&state->nested.data + AR_IN_VMCS12;
+	for (i = 0; i < SEGMENT_REGISTERS; i++)
+		rights[i] |= ~AR_BITS;
+	vcpu_nested_state_set(vcpu, &state->nested);
+	ASK(READ_RIGHTS, .how = READ);
+	for (i = 0; i < SEGMENT_REGISTERS; i++)
+		rights[i] &= AR_BITS;
+	vcpu_nested_state_set(vcpu, &state->nested);
+	kvm_x86_state_cleanup(state);
+	ASK(READ_RIGHTS, .how = READ);
+	ASK(ROUNDS, .count = 3);
+}
+
 static void two_vmcss_alternate(void)
 {
 	ASK(ALTERNATE, .count = 2 * TURNS);
@@ -969,6 +1013,34 @@ static void pin_to_cpu(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
+}
+
+/*
+ * A save that does not find the vCPU's CPU loads vmcs01 and the shadow VMCS where it is,
+ * without an entry, and another may follow elsewhere.
+ */
+static void saved_on_each_cpu(void)
+{
+	int turn;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		skip_reason = "one CPU only";
+		return;
+	}
+	walk_all();
+	for (turn = 0; turn < TURNS; turn++) {
+		pin_to_cpu(0);
+		ASK(WRITE_ALL, .value = 70 + turn);
+		pin_to_cpu(1);
+		kvm_x86_state_cleanup(vcpu_save_state(vcpu));
+		pin_to_cpu(0);
+		kvm_x86_state_cleanup(vcpu_save_state(vcpu));
+		pin_to_cpu(1);
+		ASK(READ_ALL, .value = 70 + turn);
+		ASK(PUT_BACK);
+	}
+	pin_to_cpu(0);
+	ASK(ROUNDS, .count = 3);
 }
 
 /* vmcs01 is active on the CPU that L1 ran on, vmcs02 on another. */
@@ -1323,6 +1395,7 @@ static const struct {
 	CASE(every_field_without_exits),
 	CASE(every_field_keeps_its_value),
 	CASE(state_saved_and_restored),
+	CASE(reserved_bits_of_access_rights),
 	CASE(two_vmcss_alternate),
 	CASE(ept_violations),
 	CASE(acknowledged_interrupts),
@@ -1330,6 +1403,7 @@ static const struct {
 	CASE(refused_entries),
 	CASE(segments_of_l2),
 	CASE(a_write_marks_vmcs12_dirty),
+	CASE(saved_on_each_cpu),
 	CASE(moved_while_l2_runs),
 	CASE(smi_while_l1_runs),
 	CASE(smi_while_l2_runs),

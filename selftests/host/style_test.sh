@@ -44,10 +44,13 @@ sparse_is_clean() {
 	! grep -E "build/$release/(vmx|nested)/.*(warning|error):" <<< "$out"
 }
 
-walk_is_clean() {
+# The modules that the machines' kernels load beside ours.
+others="selftests/guest/field_walk_l1.c selftests/lab/rules/vmx_rules.c"
+
+others_are_clean() {
 	local out
-	cp selftests/guest/field_walk_l1.c "$work" || return 1
-	echo "obj-m := field_walk_l1.o" > "$work/Kbuild"
+	cp $others "$work" || return 1
+	echo "obj-m := field_walk_l1.o vmx_rules.o" > "$work/Kbuild"
 	out=$(make -C "$kdir" M="$work" C=2 modules 2>&1) || { echo "$out"; return 1; }
 	grep -q CHECK <<< "$out" || { echo "sparse did not run"; return 1; }
 	! grep -E "$work/.*(warning|error):" <<< "$out"
@@ -64,10 +67,10 @@ licensed() {
 
 shopt -s nullglob
 check "checkpatch --strict: the module" checkpatch FILE_PATH_CHANGES vmx/*.[ch] nested/*.[ch]
-check "checkpatch --strict: the module of a Linux L1" checkpatch FILE_PATH_CHANGES selftests/guest/*.c
+check "checkpatch --strict: the modules of the machines" checkpatch FILE_PATH_CHANGES $others
 check "checkpatch --strict: the selftests" checkpatch $user_space selftests/*.[ch] selftests/exit_bench/*.h \
 	selftests/lab/guest/*.c
 check "sparse: the module" sparse_is_clean
-check "sparse: the module of a Linux L1" walk_is_clean
+check "sparse: the modules of the machines" others_are_clean
 check "every file names its licence" licensed
 finish

@@ -55,7 +55,7 @@ class Spec:
     memory: int = 1024                  # MiB
     append: str = 'mitigations=off'
     files: list = dataclasses.field(default_factory=list)     # (host, guest)
-    modules: list = dataclasses.field(default_factory=list)
+    modules: list = dataclasses.field(default_factory=list)   # 'NAME|PATH.ko [OPTIONS]'
     time_limit: float = 120
     symbols: bool = False
     allowed: list = dataclasses.field(default_factory=list)   # patterns of known splats
@@ -153,11 +153,12 @@ def root_file_system(spec, kernel):
     archive, plan = initramfs.base_archive(), []
     for host, guest in spec.files:
         archive.copy(host, guest)
-    for name in spec.modules:
+    for module in spec.modules:
+        name, _, options = module.partition(' ')
         if name.endswith('.ko'):
-            add_module(archive, plan, kernel, os.path.basename(name)[:-3], name)
+            add_module(archive, plan, kernel, os.path.basename(name)[:-3], name, options)
         else:
-            add_module(archive, plan, kernel, name)
+            add_module(archive, plan, kernel, name, options=options)
     if spec.kvm_intel != 'none':
         for name in MODULES_BEFORE_KVM:
             add_module(archive, plan, kernel, name)
@@ -362,7 +363,8 @@ def run(spec, directory):
         meta = verdict.metadata(frames)
         serial = read(os.path.join(work, 'serial.txt'))
         status, reason = verdict.judge(frames, serial, output.timed_out,
-                                       spec.kvm_intel != 'none', spec.allowed)
+                                       spec.kvm_intel != 'none', spec.allowed,
+                                       read(os.path.join(work, 'emulator.txt')))
         if status == 'ok' and number(meta, 'exit') == 0:
             output.keep()
         keep_output(work, frames, directory)

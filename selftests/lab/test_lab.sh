@@ -95,5 +95,41 @@ lab 125 'and another output noticed' "${script[@]}"
 unset STOCK_RUNS
 rm -f "$first" "$second"
 
+# broken NAME WORDS [COMMAND]: rules/vmx_rules.c breaks a rule about VMCSs. The machine has to
+# stop, and to name it by these words.
+broken() {
+	local name=$1 words=$2 command=${3:-true}
+	lab 125 "a broken rule stops the machine: $name" --no-kvm-intel --cpus 2 \
+		--module "$work/rules/vmx_rules.ko rule=$name" -- sh -c "$command"
+	ok "$(grep -q '"status": "vmx-rule"' "$work/out/result.json" &&
+		grep -qE "\"reason\": \"$words" "$work/out/result.json" && echo 0 || echo 1)" \
+		"and is named: $words"
+}
+
+mkdir "$work/rules"
+cp "$here/rules/"* "$work/rules"
+make -s -C "$("$here/kernel" "$kernel")/build" M="$work/rules" modules >"$work/stderr" 2>&1 || true
+lab 0 'VMCSs used as the SDM says' --no-kvm-intel --cpus 2 \
+	--module "$work/rules/vmx_rules.ko rule=none" -- true
+active='0x[0-9a-f]+, which is active on CPU'
+broken never_cleared 'VMPTRLD of 0x[0-9a-f]+, which never was the operand of VMCLEAR'
+broken written_while_clear 'VMPTRLD of 0x[0-9a-f]+, which was written to since its last VMCLEAR'
+broken written_while_active 'memory of the active VMCS at 0x[0-9a-f]+ was written to'
+broken on_two_cpus "VMPTRLD of $active 0 .CPU 1"
+broken cleared_on_another "VMCLEAR of $active 0 .CPU 1"
+none_current='a VMX instruction needs a current VMCS, and there is none'
+broken read_without "$none_current"
+broken written_without "$none_current"
+broken read_after_clear "$none_current"
+broken resume_of_clear 'VMRESUME of 0x[0-9a-f]+, which is clear'
+broken launch_of_launched 'VMLAUNCH of 0x[0-9a-f]+, which is launched'
+broken shadow_current 'VM entry, and the current VMCS at 0x[0-9a-f]+ is a shadow VMCS'
+broken link_loaded 'VM entry with the link pointer 0x[0-9a-f]+, which is active by VMPTRLD'
+broken link_on_another "VM entry with the link pointer $active 1"
+broken loaded_after_link "VMPTRLD of $active 0 .CPU 1"
+broken left_active 'VMXOFF, and 1 VMCSs are active, one at 0x'
+broken offline 'the CPU is halted for good, and 1 VMCSs are active, one at 0x.*CPU 1' \
+	'echo 0 >/sys/devices/system/cpu/cpu1/online; sleep 1'
+
 echo "1..$count"
 [ "$failed" = 0 ]

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """What happened in an emulated machine, read from what it left behind.
 
-Input: the frames of the debug port (guest/frame.h) and the serial console.
+Input: the frames of the debug port (guest/frame.h), the serial console and the log
+of the emulator.
 Invariant: a run is "ok" only when the guest's end marker arrived and neither
 the kernel's log nor the console shows a splat outside the allow list.
 """
 
 import re
 
+# What the emulator says when it stops since L0 broke a rule: bochs/instrument/strict.cc.
+BROKEN_RULE = re.compile(r'VMX rule broken: (.*)')
 HEADER = re.compile(rb'\n#lab (\S+) (\d+)\n')
 
 # Most severe first; the first that matches names the run.
@@ -67,13 +70,17 @@ def splats(text, allowed=()):
     return found
 
 
-def judge(frames, serial, timed_out, need_kvm, allowed=()):
+def judge(frames, serial, timed_out, need_kvm, allowed=(), emulator_log=b''):
     """(status, reason): status as in result.json."""
+    broken = BROKEN_RULE.search(emulator_log.decode(errors='replace'))
     meta = metadata(frames)
     log = clean_log(frames.get('dmesg', b''))
     console = serial.decode(errors='replace').replace('\r', '')
     found = splats(log + '\n' + console, allowed)
     for kind, _ in SPLATS:
+        # After a panic or an oops the kernel leaves VMX operation as it can.
+        if kind == 'warn' and broken:
+            return 'vmx-rule', broken.group(1)
         for candidate, line in found:
             if candidate == kind:
                 return kind, line

@@ -29,7 +29,7 @@ import mitigations      # noqa: E402
 import project          # noqa: E402
 
 # What a module is built from.
-BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches')
+BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches', 'Documentation')
 MAKE_LIMIT = 600        # seconds
 MACHINE_LIMIT = 300
 DIFFERENTIAL_SEEDS = '0-49'
@@ -178,11 +178,11 @@ def switch_debug(tree):
     return in_machine(switch_spec(tree, 'debug', ''))
 
 
-def shadow_with(tree, options, cpu_model=machine.Spec.cpu_model):
+def shadow_with(tree, options, demanded='', **machine_options):
     return in_machine(machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
-                                   kvm_intel_opts=options, cpu_model=cpu_model,
+                                   kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
                                    program=[os.path.join(project.programs(), 'shadow_test')],
-                                   time_limit=MACHINE_LIMIT))
+                                   **machine_options), demanded)
 
 
 def shadow(tree):
@@ -230,7 +230,18 @@ def entry_verify(tree):
 
 def shadow_absent(tree):
     """The same on a CPU that lacks some of the fields."""
-    return shadow_with(tree, '', 'broadwell_ult')
+    return shadow_with(tree, '', cpu_model='broadwell_ult')
+
+
+def shadow_two_cpus(tree):
+    """The same with two CPUs, between which the vCPU's thread moves; verify off."""
+    return shadow_with(tree, '', 'saved_on_each_cpu', cpus=2)
+
+
+def shadow_packed_rights(tree):
+    """The same, with verify=1, on a CPU that drops reserved bits of access rights."""
+    return shadow_with(tree, 'verify=1', 'reserved_bits_of_access_rights',
+                       cpu_features='packed_rights')
 
 
 def bad_input(tree):
@@ -343,6 +354,8 @@ CHECKS = {
     'entry': entry,
     'entry-verify': entry_verify,
     'shadow-absent': shadow_absent,
+    'shadow-two-cpus': shadow_two_cpus,
+    'shadow-packed-rights': shadow_packed_rights,
     'badinput': bad_input,
     'pages': pages,
     'pages-verify': pages_verify,

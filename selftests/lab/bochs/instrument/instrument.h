@@ -11,6 +11,26 @@
 
 class bxInstruction_c;
 
+/* strict.cc: the rules about VMCSs; patches call the functions where an instruction touches them. */
+bx_ptr_equiv_t strict_load(unsigned cpu, Bit64u address);
+void strict_clear(unsigned cpu, Bit64u address);
+void strict_entry(unsigned cpu, bool launch, Bit32u launch_state);
+void strict_entered(unsigned cpu);
+void strict_none_current(unsigned cpu);
+void strict_vmxoff(unsigned cpu);
+void strict_sleep(unsigned cpu);
+
+/* While it lives, the VMCS at the link pointer is accessed in place of the current one. */
+class strict_link {
+public:
+	explicit strict_link(unsigned cpu);
+	~strict_link();
+private:
+	unsigned cpu;
+	Bit64u current;
+	bx_ptr_equiv_t bytes;
+};
+
 extern bool counters_open;
 
 void counters_instruction(unsigned int cpu, bxInstruction_c *i);
@@ -25,11 +45,16 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 	if (counters_open)						\
 		counters_exit(cpu, reason);				\
 } while (0)
+#define BX_INSTR_MWAIT(cpu, addr, len, flags) do {			\
+	if (!((flags) & 1))						\
+		strict_sleep(cpu);					\
+} while (0)
 
 #else
 
 #define BX_INSTR_BEFORE_EXECUTION(cpu, i)
 #define BX_INSTR_VMEXIT(cpu, reason, qualification)
+#define BX_INSTR_MWAIT(cpu, addr, len, flags)
 
 #endif
 
@@ -39,7 +64,6 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 #define BX_INSTR_EXIT(cpu)
 #define BX_INSTR_RESET(cpu, type)
 #define BX_INSTR_HLT(cpu)
-#define BX_INSTR_MWAIT(cpu, addr, len, flags)
 #define BX_INSTR_DEBUG_PROMPT()
 #define BX_INSTR_DEBUG_CMD(cmd)
 #define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu, branch_eip, new_eip)
