@@ -928,8 +928,9 @@ static void state_saved_and_restored(void)
 }
 
 /*
- * Only user space can bring reserved bits of access rights into vmcs12.  L1 may read them or
- * not: some CPUs drop them on VMWRITE, and so where L0 writes the shadow VMCS.
+ * Reserved bits of access rights get into vmcs12 where user space sets the state, as here, and
+ * where L1 stores to the region before VMPTRLD; not by VMWRITE.  L1 may read them or not: some
+ * CPUs drop them on VMWRITE, and so where L0 writes the shadow VMCS.
  */
 static void reserved_bits_of_access_rights(void)
 {
