@@ -110,30 +110,31 @@ static __always_inline int known_field(unsigned long field)
  * Context: any in which VMWRITE is possible.
  * Return: true if the field has this value, and need not be written.  Otherwise the
  * caller writes it, and calls known_field_written(); until then preemption is off if
- * the field is one of KNOWN_FIELDS, or variable.
+ * the field is one of KNOWN_FIELDS, or variable, and this part of the switch is on.
  */
 static __always_inline bool known_field_write(unsigned long field, u64 value)
 {
 	struct known_fields *known;
 	int n;
 
+	n = __builtin_constant_p(field) ? known_field(field) : 0;
+	if (n == NR_KNOWN_FIELDS || !fast_switch_does(FAST_SWITCH_KNOWN_FIELDS))
+		return false;
 	if (!__builtin_constant_p(field)) {
 		preempt_disable();
 		return false;
 	}
-	n = known_field(field);
-	if (n == NR_KNOWN_FIELDS)
-		return false;
 
 	known = this_cpu_read(current_known_fields);
-	if ((known->valid & BIT(n)) && known->value[n] == value) {
+	if ((known->valid & BIT(n)) && known->value[n] == value &&
+	    (!fast_verify() || known_field_verify(known, field, n))) {
 		known->skipped++;
-		return !fast_verify() || known_field_verify(known, field, n);
+		return true;
 	}
 	preempt_disable();
 	if (field == VM_ENTRY_INTR_INFO_FIELD && (value & INTR_INFO_VALID_MASK)) {
 		known->valid &= ~BIT(n);
-	} else if (fast_switch_does(FAST_SWITCH_KNOWN_FIELDS)) {
+	} else {
 		known->value[n] = value;
 		known->valid |= BIT(n);
 	}
@@ -148,12 +149,12 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
  */
 static __always_inline void known_field_written(unsigned long field)
 {
-	if (!__builtin_constant_p(field)) {
+	if ((__builtin_constant_p(field) && known_field(field) == NR_KNOWN_FIELDS) ||
+	    !fast_switch_does(FAST_SWITCH_KNOWN_FIELDS))
+		return;
+	if (!__builtin_constant_p(field))
 		this_cpu_read(current_known_fields)->valid = 0;
-		preempt_enable();
-	} else if (known_field(field) != NR_KNOWN_FIELDS) {
-		preempt_enable();
-	}
+	preempt_enable();
 }
 
 /**
