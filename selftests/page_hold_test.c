@@ -707,8 +707,9 @@ static void filter_an_msr(uint32_t msr, bool write)
 		expect_msr(0, msr, write, false, __LINE__);
 		filter.ranges[0].nmsrs = 1;
 		vm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
-		request = (struct request){ .operation = L1_ENTER, .count = 1, .reads = 1, .msr = msr,
-					    .l2_operation = write ? L2_WRMSR : L2_RDMSR };
+		request = (struct request){ .operation = L1_ENTER, .count = 1, .reads = 1,
+					    .l2_operation = write ? L2_WRMSR : L2_RDMSR,
+					    .msr = msr };
 		sync_global_to_guest(vm, request);
 		vcpu_run(vcpu);
 		EXPECT(vcpu->run->exit_reason == exit, "%s of %#x not filtered: exit %d",
