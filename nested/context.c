@@ -22,7 +22,7 @@ static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
 	context->generation = 0;
 	context->msr_bitmap.valid = false;
 	if (to_vmx(vcpu)->fast.context == context)
-		to_vmx(vcpu)->fast.context = NULL;
+		WRITE_ONCE(to_vmx(vcpu)->fast.context, NULL);
 	if (to_vmx(vcpu)->fast.holds.settled == context)
 		to_vmx(vcpu)->fast.holds.settled = NULL;
 }
@@ -40,16 +40,9 @@ static struct nested_contexts *allocate(void)
 /* NULL without memory. */
 static struct nested_contexts *get_contexts(struct vcpu_vmx *vmx)
 {
-	struct nested_contexts *contexts;
-
-	if (vmx->fast.contexts)
-		return vmx->fast.contexts;
-	contexts = allocate();
-	/* Under the lock, because the MMU notifier looks at it. */
-	spin_lock(&vmx->fast.holds.lock);
-	vmx->fast.contexts = contexts;
-	spin_unlock(&vmx->fast.holds.lock);
-	return contexts;
+	if (!vmx->fast.contexts)
+		vmx->fast.contexts = allocate();
+	return vmx->fast.contexts;
 }
 
 static noinline struct nested_context *switch_context(struct kvm_vcpu *vcpu, gpa_t vmptr)
@@ -78,7 +71,9 @@ static noinline struct nested_context *switch_context(struct kvm_vcpu *vcpu, gpa
 	context->vmptr = vmptr;
 found:
 	context->last_used = ++contexts->clock;
-	vmx->fast.context = context;
+	if (vmx->fast.context)
+		WRITE_ONCE(vmx->fast.context->entries, vcpu->stat.nested_run);
+	WRITE_ONCE(vmx->fast.context, context);
 	return context;
 }
 
@@ -136,8 +131,6 @@ void nested_contexts_free(struct kvm_vcpu *vcpu)
 		forget(vcpu, &contexts->context[c]);
 	vmx->fast.holds.ready = NULL;
 	vmx->fast.holds.not_logged_generation = 0;
-	spin_lock(&vmx->fast.holds.lock);
 	vmx->fast.contexts = NULL;
-	spin_unlock(&vmx->fast.holds.lock);
 	kfree(contexts);
 }

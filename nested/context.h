@@ -6,8 +6,7 @@
  * A vCPU keeps NESTED_CONTEXTS of them, the least recently used one giving way,
  * so that an L1 that alternates between several guests does not thrash.  Memory
  * per vCPU: sizeof(struct nested_contexts), under 6 KiB, allocated at the first
- * nested entry after VMXON and freed at VMXOFF; and one reference to at most
- * NESTED_CONTEXTS * NR_HELD_PAGES guest pages.
+ * nested entry after VMXON and freed at VMXOFF.
  */
 #ifndef KVM_INTEL_FAST_CONTEXT_H
 #define KVM_INTEL_FAST_CONTEXT_H
@@ -22,6 +21,7 @@
 struct nested_context {
 	gpa_t vmptr;			/* INVALID_GPA: free */
 	u64 last_used;
+	u64 entries;			/* of the vCPU, when another became fast.context */
 	/* Of the memslots that led to the pages; 0, which none has: no holds. */
 	u64 generation;
 	struct page_hold page[NR_HELD_PAGES];

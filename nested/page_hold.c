@@ -13,22 +13,12 @@
  *    compared (a deletion, move or change of flags raises it; the two address
  *    spaces of SMM never have the same one).
  *  - user space's page tables, hence the page: an MMU notifier of our own on
- *    kvm->mm.  It sees what KVM's own sees: migration, swapping, KSM, NUMA
- *    balancing, MADV_DONTNEED, munmap, fork, hot-unplug.
+ *    kvm->mm, see pages_notifier.c.  It sees what KVM's own sees: migration, swapping,
+ *    KSM, NUMA balancing, MADV_DONTNEED, munmap, fork, hot-unplug.
  *
- * A hold must not keep any of these from working.  Granularity is stock's: while
- * L2 runs, stock has references to these pages and lets the mapping go stale
- * until the nested exit.  So, on an invalidation, the notifier drops the hold at
- * once unless L2 is running on this vCPU; then the vCPU drops it at its nested
- * exit.  (The MSR bitmap is used during the entry only, by stock and here.)
- * Who sees whom:
- *
- *	vCPU at entry		notifier		vCPU at exit
- *	in_use = OF_ENTRY	any_stale = true	in_use = UNUSED
- *	barrier			barrier			barrier
- *	test any_stale		test in_use		test any_stale
- *
- * One of the two always sees the other, and page_holds.lock lets only one drop.
+ * A hold is no reference: the notifier takes one if it makes a hold stale that L2
+ * uses, and the vCPU gives it back at its nested exit.  (The MSR bitmap is used during
+ * the entry only, by stock and here.)
  *
  * vmcs02 is one VMCS for all vmcs12s.  When an entry ends with all its pages held,
  * their context becomes the settled one: vmcs02 names its pages.  The next entry
@@ -36,42 +26,16 @@
  * these fields of vmcs02 (KVM reloads vmcs01's APIC-access page with vmcs01
  * current), and every drop of a hold unsettles.
  *
- * A fill may race with an invalidation that began earlier: it then finds the
- * notifier active, or its sequence moved on, and leaves the hold stale.
- *
  * Dirty marking is stock's: the virtual-APIC and posted-interrupt pages are
  * dirty after each nested exit, in the page flags and in the memslot's log.
- *
- * The notifier is registered when the VM's first vCPU is created, because that
- * takes mmap_lock, which a nested entry cannot.  kvm.ko destroys vCPUs after
- * vmx_vm_destroy(), which unregisters it: what L2 still uses then is dropped
- * when the vCPU leaves nested operation.
  */
 #include "vmx/nested.h"
 #include "nested/page_hold.h"
+#include "nested/pages_notifier.h"
 
 static struct page_holds *holds_of(struct kvm_vcpu *vcpu)
 {
 	return &to_vmx(vcpu)->fast.holds;
-}
-
-static struct page_hold_notifier *notifier_of(struct kvm *kvm)
-{
-	return &to_kvm_vmx(kvm)->fast.holds;
-}
-
-/* Memory without struct page is memremap()ed, and memunmap() may sleep. */
-static bool has_struct_page(const struct page_hold *hold)
-{
-	return hold->map.page != KVM_UNMAPPED_PAGE;
-}
-
-/* Give the page back, clean: it was marked dirty when it was written to. */
-static void release(struct kvm_vcpu *vcpu, struct page_hold *hold)
-{
-	kvm_vcpu_unmap(vcpu, &hold->map, false);
-	hold->stale = false;
-	atomic_dec(&notifier_of(vcpu->kvm)->held);
 }
 
 /**
@@ -83,14 +47,13 @@ static void release(struct kvm_vcpu *vcpu, struct page_hold *hold)
  */
 void page_hold_drop(struct kvm_vcpu *vcpu, struct page_hold *hold)
 {
-	struct page_holds *holds = holds_of(vcpu);
-	struct page_hold dropped = {};
-
-	spin_lock(&holds->lock);
-	swap(dropped, *hold);
-	spin_unlock(&holds->lock);
-	if (dropped.map.hva)
-		release(vcpu, &dropped);
+	if (!hold->map.hva)
+		return;
+	pages_notifier_forget(vcpu, hold);
+	/* Clean: it was marked dirty when it was written to. */
+	if (hold->referenced)
+		kvm_vcpu_unmap(vcpu, &hold->map, false);
+	memset(hold, 0, sizeof(*hold));
 }
 
 /* Give up the holds that the MMU notifier left to us. */
@@ -185,22 +148,21 @@ void page_holds_begin(struct kvm_vcpu *vcpu)
 {
 	u64 generation = kvm_memslots(vcpu->kvm)->generation;
 	struct page_holds *holds = holds_of(vcpu);
-	struct nested_context *context;
+	struct nested_context *context = NULL;
 	int p;
 
 	holds->ready = NULL;
 	holds->settled = NULL;
 	holds->not_logged_generation = 0;
 	memset(holds->borrowed, 0, sizeof(holds->borrowed));
-	WRITE_ONCE(holds->in_use, PAGES_OF_ENTRY);
-	/* Pairs with the MMU notifier: see the head of this file. */
+	if (page_cache && pages_notifier_listen(vcpu->kvm))
+		context = nested_context_get(vcpu);	/* is fast.context now */
+	smp_store_release(&holds->in_use, PAGES_OF_ENTRY);
+	/* Pairs with the MMU notifier: see the head of pages_notifier.c. */
 	smp_mb();
 	if (READ_ONCE(holds->any_stale))
 		drop_stale(vcpu);
 
-	if (!READ_ONCE(notifier_of(vcpu->kvm)->registered))
-		return;
-	context = nested_context_get(vcpu);
 	if (!context)
 		return;
 	if (context->generation != generation) {
@@ -216,38 +178,38 @@ void page_holds_begin(struct kvm_vcpu *vcpu)
 	holds->ready = context;
 }
 
-static int map_and_hold(struct kvm_vcpu *vcpu, struct page_hold *hold, gfn_t gfn,
-			struct kvm_host_map *map)
+/* As kvm_pfn_to_refcounted_page(), which kvm.ko does not export. */
+static bool is_counted(struct page *page)
 {
-	struct page_hold_notifier *notifier = notifier_of(vcpu->kvm);
-	struct page_holds *holds = holds_of(vcpu);
-	struct page_hold filled = {};
-	int sequence, ret;
+	return !PageReserved(page) || is_zero_pfn(page_to_pfn(page)) || is_zone_device_page(page);
+}
 
-	filled.uhva = gfn_to_hva(vcpu->kvm, gfn);
-	sequence = atomic_read(&notifier->sequence);
-	smp_rmb();	/* pairs with invalidate_range_end() */
+static int map_and_hold(struct kvm_vcpu *vcpu, enum held_page which, struct page_hold *hold,
+			gfn_t gfn, struct kvm_host_map *map)
+{
+	u64 invalidations = pages_notifier_invalidations(vcpu->kvm);
+	int ret;
 
 	ret = kvm_vcpu_map(vcpu, gfn, map);
 	if (ret)
 		return ret;
-	filled.map = *map;
-	/* The head stays the head: a page with a reference like ours is not split. */
-	if (has_struct_page(&filled) && !PageReserved(map->page) &&
-	    !is_zone_device_page(map->page))
-		filled.flags = &compound_head(map->page)->flags;
-
-	atomic_inc(&notifier->held);
-	spin_lock(&holds->lock);
-	*hold = filled;
-	/* Pairs with invalidate_range_start(): it sees the hold, or we see it. */
-	smp_mb();
-	if (page_hold_filled_late(atomic_read(&notifier->active), sequence,
-				  atomic_read(&notifier->sequence))) {
-		hold->stale = true;
-		WRITE_ONCE(holds->any_stale, true);
+	*hold = (struct page_hold) {
+		.map = *map,
+		.vcpu = vcpu,
+		.which = which,
+		.uhva = gfn_to_hva(vcpu->kvm, gfn),
+		.entries = vcpu->stat.nested_run,
+		.referenced = true,
+	};
+	RB_CLEAR_NODE(&hold->node);
+	if (page_hold_has_struct_page(hold)) {
+		hold->counted = is_counted(map->page);
+		/* Of a page that splits the mapping goes first, and the hold is stale. */
+		if (!PageReserved(map->page) && !is_zone_device_page(map->page))
+			hold->flags = &compound_head(map->page)->flags;
 	}
-	spin_unlock(&holds->lock);
+	if (pages_notifier_watch(vcpu, hold, invalidations))
+		kvm_release_pfn_clean(map->pfn);	/* marks it accessed */
 	return 0;
 }
 
@@ -289,7 +251,7 @@ int page_hold_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 		else
 			counters->page_hold_miss_gfn++;
 		page_hold_drop(vcpu, hold);
-		ret = map_and_hold(vcpu, hold, gfn, map);
+		ret = map_and_hold(vcpu, which, hold, gfn, map);
 		if (ret) {
 			holds->ready = NULL;	/* stock for the rest of this entry */
 			return ret;
@@ -408,7 +370,7 @@ static __always_inline void end_use(struct kvm_vcpu *vcpu)
 
 	to_vmx(vcpu)->nested.pi_desc = NULL;
 	WRITE_ONCE(holds->in_use, PAGES_UNUSED);
-	/* Pairs with the MMU notifier: see the head of this file. */
+	/* Pairs with the MMU notifier: see the head of pages_notifier.c. */
 	smp_mb();
 	if (unlikely(READ_ONCE(holds->any_stale)))
 		drop_stale(vcpu);
@@ -450,131 +412,4 @@ void page_holds_put(struct kvm_vcpu *vcpu, bool dirty)
 	nested->virtual_apic_map.hva = NULL;
 	nested->pi_desc_map.hva = NULL;
 	end_use(vcpu);
-}
-
-static bool may_be_used(struct page_holds *holds, enum held_page which)
-{
-	/* Pairs with page_holds_reuse() and page_holds_settle(). */
-	return page_hold_may_be_used(smp_load_acquire(&holds->in_use), which);
-}
-
-/* Mark stale what lies in [start, end); drop it unless L2 uses it. */
-static void invalidate(struct kvm_vcpu *vcpu, unsigned long start, unsigned long end)
-{
-	struct page_holds *holds = holds_of(vcpu);
-	struct page_hold *hold, *found[NESTED_CONTEXTS * NR_HELD_PAGES];
-	enum held_page which[NESTED_CONTEXTS * NR_HELD_PAGES];
-	struct nested_contexts *contexts;
-	int c, p, n = 0;
-
-	spin_lock(&holds->lock);
-	contexts = to_vmx(vcpu)->fast.contexts;
-	for (c = 0; contexts && c < NESTED_CONTEXTS; c++) {
-		for (p = 0; p < NR_HELD_PAGES; p++) {
-			hold = &contexts->context[c].page[p];
-			if (hold->map.hva && page_hold_in_range(hold->uhva, start, end)) {
-				WRITE_ONCE(hold->stale, true);
-				which[n] = p;
-				found[n++] = hold;
-			}
-		}
-	}
-	if (n) {
-		to_vmx(vcpu)->fast.counters.page_hold_invalidated += n;
-		WRITE_ONCE(holds->any_stale, true);
-		/* Pairs with page_holds_reuse(), _begin() and _put(). */
-		smp_mb();
-		while (n--)
-			if (has_struct_page(found[n]) && !may_be_used(holds, which[n]))
-				release(vcpu, found[n]);
-	}
-	spin_unlock(&holds->lock);
-}
-
-static void invalidate_all_vcpus(struct kvm *kvm, unsigned long start, unsigned long end)
-{
-	struct kvm_vcpu *vcpu;
-	unsigned long i;
-
-	/* Fires for every change of the address space: mostly nothing is held. */
-	if (!atomic_read(&notifier_of(kvm)->held))
-		return;
-	kvm_for_each_vcpu(i, vcpu, kvm)
-		invalidate(vcpu, start, end);
-}
-
-static struct kvm *kvm_of(struct mmu_notifier *notifier)
-{
-	return &container_of(notifier, struct kvm_vmx, fast.holds.notifier)->kvm;
-}
-
-static int invalidate_range_start(struct mmu_notifier *notifier,
-				  const struct mmu_notifier_range *range)
-{
-	struct kvm *kvm = kvm_of(notifier);
-
-	atomic_inc(&notifier_of(kvm)->active);
-	smp_mb__after_atomic();	/* pairs with map_and_hold() */
-	invalidate_all_vcpus(kvm, range->start, range->end);
-	return 0;
-}
-
-static void invalidate_range_end(struct mmu_notifier *notifier,
-				 const struct mmu_notifier_range *range)
-{
-	struct page_hold_notifier *holds = notifier_of(kvm_of(notifier));
-
-	atomic_inc(&holds->sequence);
-	smp_mb__after_atomic();	/* the new sequence before the end of activity */
-	atomic_dec(&holds->active);
-}
-
-/* The process ends; its file descriptors, and the VM with them, later. */
-static void address_space_ends(struct mmu_notifier *notifier, struct mm_struct *mm)
-{
-	invalidate_all_vcpus(kvm_of(notifier), 0, ULONG_MAX);
-}
-
-static const struct mmu_notifier_ops notifier_ops = {
-	.invalidate_range_start = invalidate_range_start,
-	.invalidate_range_end = invalidate_range_end,
-	.release = address_space_ends,
-};
-
-/**
- * page_holds_vcpu_create - let the vCPU hold pages
- * @vcpu: the vCPU
- *
- * Without memory for the notifier the VM runs without holds, as stock does.
- *
- * Context: process context of the VM's owner; may sleep, takes mmap_lock.
- */
-void page_holds_vcpu_create(struct kvm_vcpu *vcpu)
-{
-	struct kvm_vmx *kvm_vmx = to_kvm_vmx(vcpu->kvm);
-	struct page_hold_notifier *holds = &kvm_vmx->fast.holds;
-
-	spin_lock_init(&holds_of(vcpu)->lock);
-	if (!page_cache || test_and_set_bit(FAST_VM_HAS_NOTIFIER, &kvm_vmx->fast.flags))
-		return;
-	holds->notifier.ops = &notifier_ops;
-	if (!mmu_notifier_register(&holds->notifier, vcpu->kvm->mm))
-		WRITE_ONCE(holds->registered, true);
-}
-
-/**
- * page_holds_vm_destroy - drop what can be dropped, stop listening
- * @kvm: the VM; nobody runs its vCPUs any more, and they still exist
- *
- * Context: process context, may sleep.
- */
-void page_holds_vm_destroy(struct kvm *kvm)
-{
-	struct page_hold_notifier *holds = notifier_of(kvm);
-
-	if (!holds->registered)
-		return;
-	invalidate_all_vcpus(kvm, 0, ULONG_MAX);
-	mmu_notifier_unregister(&holds->notifier, kvm->mm);
-	holds->registered = false;
 }

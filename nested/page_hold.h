@@ -11,8 +11,6 @@
 #include "nested/context.h"
 #include "nested/msr_bitmap.h"
 
-void page_holds_vcpu_create(struct kvm_vcpu *vcpu);
-void page_holds_vm_destroy(struct kvm *kvm);
 void page_hold_drop(struct kvm_vcpu *vcpu, struct page_hold *hold);
 
 /* An entry that cannot reuse what the previous one set up. */
@@ -52,7 +50,7 @@ static __always_inline struct held_pages_key held_pages_key(const struct vmcs12 
  */
 static __always_inline void page_holds_msr_bitmap_done(struct kvm_vcpu *vcpu)
 {
-	/* After the last access.  If the notifier just missed it, the exit drops. */
+	/* After the last access; a reference taken meanwhile goes at the exit. */
 	smp_store_release(&to_vmx(vcpu)->fast.holds.in_use, PAGES_OF_L2);
 }
 
@@ -83,7 +81,7 @@ static __always_inline bool page_holds_reuse(struct kvm_vcpu *vcpu, struct vmcs1
 		return false;
 
 	WRITE_ONCE(holds->in_use, PAGES_OF_ENTRY);
-	/* Pairs with the MMU notifier: see the head of page_hold.c. */
+	/* Pairs with the MMU notifier: see the head of pages_notifier.c. */
 	smp_mb();
 	if (unlikely(!held_pages_valid(READ_ONCE(holds->any_stale), context->generation,
 				       kvm_memslots(vcpu->kvm)->generation)))

@@ -86,11 +86,15 @@ static bool byte_in_range(unsigned long uhva, unsigned long start, unsigned long
 static void range(struct kunit *test, unsigned long uhva, unsigned long start,
 		  unsigned long end)
 {
+	bool hit;
+
 	if (start >= end)	/* the kernel invalidates no empty range */
 		return;
-	KUNIT_ASSERT_EQ_MSG(test, page_hold_in_range(uhva, start, end),
-			    byte_in_range(uhva, start, end), "page %#lx, %#lx to %#lx",
-			    uhva, start, end);
+	hit = byte_in_range(uhva, start, end);
+	KUNIT_ASSERT_EQ_MSG(test, page_hold_is_below(uhva, start), !hit && uhva < start,
+			    "page %#lx, %#lx to %#lx", uhva, start, end);
+	KUNIT_ASSERT_EQ_MSG(test, page_hold_is_above(uhva, end), !hit && uhva > start,
+			    "page %#lx, %#lx to %#lx", uhva, start, end);
 }
 
 static void a_range_hits_the_pages_in_it(struct kunit *test)
@@ -117,8 +121,8 @@ static void a_range_hits_the_pages_in_it(struct kunit *test)
 	}
 }
 
-/* From the head of page_hold.c: L2 uses all but the bitmap, an entry uses all. */
-static void what_is_used_is_not_given_back(struct kunit *test)
+/* As in stock: L2 uses all but the bitmap, an entry uses all. */
+static void what_is_used_gets_a_reference(struct kunit *test)
 {
 	static const bool used[][NR_HELD_PAGES] = {
 		[PAGES_UNUSED] = {},
@@ -138,21 +142,24 @@ static void what_is_used_is_not_given_back(struct kunit *test)
 
 static void an_overlapping_invalidation_is_seen(struct kunit *test)
 {
-	static const int sequences[] = { 0, -1, INT_MAX, 0x12345 };
-	int s, bit;
+	static const u64 ended[] = { 0, U32_MAX, INT_MAX, 0x12345 };
+	u64 was, is;
+	int e, bit;
 
-	for (s = 0; s < ARRAY_SIZE(sequences); s++) {
-		KUNIT_ASSERT_FALSE(test, page_hold_filled_late(0, sequences[s], sequences[s]));
-		for (bit = 0; bit < 32; bit++) {
-			KUNIT_ASSERT_TRUE_MSG(test,
-					      page_hold_filled_late(BIT(bit), sequences[s],
-								    sequences[s]),
-					      "active, bit %d", bit);
-			KUNIT_ASSERT_TRUE_MSG(test,
-					      page_hold_filled_late(0, sequences[s],
-								    sequences[s] ^ BIT(bit)),
-					      "sequence, bit %d", bit);
-		}
+	for (e = 0; e < ARRAY_SIZE(ended); e++) {
+		was = ended[e] << 32;
+		KUNIT_ASSERT_FALSE(test, page_hold_filled_late(was, was));
+		for (bit = 0; bit < 64; bit++)
+			KUNIT_ASSERT_TRUE_MSG(test, page_hold_filled_late(was, was ^ BIT_ULL(bit)),
+					      "bit %d", bit);
+		/* One that began before and has not ended; ended since; began and ended. */
+		is = was + INVALIDATION_STARTS;
+		KUNIT_ASSERT_TRUE(test, page_hold_filled_late(is, is));
+		is += INVALIDATION_ENDS;
+		KUNIT_ASSERT_TRUE(test, page_hold_filled_late(was + INVALIDATION_STARTS, is));
+		KUNIT_ASSERT_TRUE(test, page_hold_filled_late(was, is));
+		/* And from then on no other. */
+		KUNIT_ASSERT_FALSE(test, page_hold_filled_late(is, is));
 	}
 }
 
@@ -161,7 +168,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(any_change_of_memslots_matters),
 	KUNIT_CASE(a_hold_serves_its_page_alone),
 	KUNIT_CASE(a_range_hits_the_pages_in_it),
-	KUNIT_CASE(what_is_used_is_not_given_back),
+	KUNIT_CASE(what_is_used_gets_a_reference),
 	KUNIT_CASE(an_overlapping_invalidation_is_seen),
 	{}
 };

@@ -89,17 +89,28 @@ static __always_inline enum page_hold_found page_hold_find(bool held, u64 held_g
 }
 
 /**
- * page_hold_in_range - does an invalidation of user space's memory concern a page?
+ * page_hold_is_below - does a page lie below a range of user space's memory?
  * @uhva: the page's address in user space
  * @start: first address of the range
- * @end: address after the last one
  *
- * Return: true if so.
+ * Return: true if it ends there or before.
  */
-static __always_inline bool page_hold_in_range(unsigned long uhva, unsigned long start,
-					       unsigned long end)
+static __always_inline bool page_hold_is_below(unsigned long uhva, unsigned long start)
 {
-	return uhva < end && uhva + PAGE_SIZE > start;
+	return uhva + PAGE_SIZE <= start;
+}
+
+/**
+ * page_hold_is_above - does a page lie above a range of user space's memory?
+ * @uhva: the page's address in user space
+ * @end: address after the last one of the range
+ *
+ * Return: true if it begins there or later.  A page that is neither below nor above is
+ * what an invalidation of the range concerns.
+ */
+static __always_inline bool page_hold_is_above(unsigned long uhva, unsigned long end)
+{
+	return uhva >= end;
 }
 
 /**
@@ -107,7 +118,7 @@ static __always_inline bool page_hold_in_range(unsigned long uhva, unsigned long
  * @in_use: how far the vCPU is
  * @which: what the page is for
  *
- * Return: false if the MMU notifier may give it back.
+ * Return: false if it needs no reference, whatever happens to its mapping.
  */
 static __always_inline bool page_hold_may_be_used(enum pages_in_use in_use,
 						  enum held_page which)
@@ -122,17 +133,23 @@ static __always_inline bool page_hold_may_be_used(enum pages_in_use in_use,
 	}
 }
 
+/*
+ * Invalidations under way (below) and ended (above), in one word: a start adds the
+ * first, an end turns one into the other.
+ */
+#define INVALIDATION_STARTS	1ull
+#define INVALIDATION_ENDS	((1ull << 32) - INVALIDATION_STARTS)
+
 /**
  * page_hold_filled_late - did an invalidation overlap with filling a hold?
- * @active: invalidations that are under way, now that the hold can be found
- * @was: invalidations that had ended before the page was looked up
- * @is: invalidations that have ended now
+ * @was: the invalidations before the page was looked up
+ * @is: the invalidations now that the hold can be found
  *
  * Return: true if the page may be one that is mapped no more.
  */
-static __always_inline bool page_hold_filled_late(int active, int was, int is)
+static __always_inline bool page_hold_filled_late(u64 was, u64 is)
 {
-	return active || was != is;
+	return (u32)is || was != is;
 }
 
 #endif /* KVM_INTEL_FAST_PAGE_HOLD_RULE_H */

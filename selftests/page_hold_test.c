@@ -42,6 +42,7 @@
 #define TRIES		20
 #define KILLED		20
 #define GONE_VMS	9
+#define NEW_VMS		5
 #define KSM_ROUNDS	200	/* of 10 ms, until pages must have been merged */
 #define OTHERS		256	/* pages, more than a CPU keeps at hand */
 #define FILLER		(16ul << 20)
@@ -1214,6 +1215,68 @@ static void stop_round_trips(pthread_t thread)
 	expect_pages_in_use();
 }
 
+/* Under stock L2 has references to the pages that its own vmcs12 names. */
+static void pages_of_another_vmcs12_migrate_while_l2_runs(void)
+{
+	int i;
+
+	if (!two_nodes())
+		return;
+	for (i = 0; i < 2; i++) {
+		ASK(.operation = L1_SELECT, .vmcs = 1);
+		ASK(.operation = L1_VMWRITE, .vmcs = 1, .bit = VIRTUAL_APIC_PAGE_ADDR,
+		    .value = page_gpa(OTHER_VAPIC));
+		ASK(.operation = L1_ENTER, .vmcs = 1, .count = 2);
+		ASK(.operation = L1_SELECT, .vmcs = 0);
+		pause_in_l2(0);
+		expect_unreferenced(OTHER_VAPIC);
+		EXPECT(run() == 1, "L2");
+		expect_pages_in_use();
+	}
+	ASK(.operation = L1_SELECT, .vmcs = 1);
+	ASK(.operation = L1_CLEAR, .vmcs = 1);
+	ASK(.operation = L1_SELECT, .vmcs = 0);
+}
+
+static void *invalidate_all_the_time(void *range)
+{
+	pin_to_cpu(1);
+	while (!stop)
+		madvise(range, PAGE, MADV_DONTNEED);
+	return NULL;
+}
+
+/* Pages are held, whatever invalidations there were while none was. */
+static void held_whatever_was_under_way(void)
+{
+	uint8_t *range = map_anonymous(NULL, PAGE);
+	pthread_t thread;
+	uint64_t misses;
+	int i;
+
+	/* While none is held, because the mapping of all has just been replaced. */
+	map_anonymous(page(0), SLOT_PAGES * PAGE);
+	madvise(range, PAGE, MADV_DONTNEED);
+	ASK(.operation = L1_ENTER, .count = 2);
+	misses = page_misses();
+	ASK(.operation = L1_ENTER, .count = 5);
+	EXPECT(page_misses() == misses, "%lu misses", page_misses() - misses);
+	for (i = 0; i < NEW_VMS && sysconf(_SC_NPROCESSORS_ONLN) > 1; i++) {
+		stop = false;
+		pthread_create(&thread, NULL, invalidate_all_the_time, range);
+		new_vm();
+		ASK(.operation = L1_ENTER, .count = 2);
+		stop = true;
+		pthread_join(thread, NULL);
+		ASK(.operation = L1_ENTER, .count = 2);
+		misses = page_misses();
+		ASK(.operation = L1_ENTER, .count = 5);
+		EXPECT(page_misses() == misses, "%lu misses", page_misses() - misses);
+	}
+	munmap(range, PAGE);
+	expect_pages_in_use();
+}
+
 static void pages_migrate_meanwhile(void)
 {
 	int i, try, moved, node, tries = 0;
@@ -1689,12 +1752,14 @@ static const struct {
 	CASE(forked),
 	CASE(pages_migrate_while_l1_runs),
 	CASE(pages_migrate_after_l2_ran),
+	CASE(pages_of_another_vmcs12_migrate_while_l2_runs),
 	CASE(pages_migrate_meanwhile),
 	CASE(compaction_meanwhile),
 	CASE(merged_by_ksm),
 	CASE(merged_by_ksm_meanwhile),
 	CASE(protection_meanwhile),
 	CASE(slots_change_meanwhile),
+	CASE(held_whatever_was_under_way),
 	CASE(cleared_and_restarted),
 	CASE(left_and_entered),
 	CASE(verify_found_nothing),

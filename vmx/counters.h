@@ -27,8 +27,9 @@
  * page_hold_miss_empty		pages not held: first use, or dropped
  * page_hold_miss_gfn		pages not held: vmcs12 names another
  * page_hold_miss_memslots	pages not held: memslots changed
- * page_hold_invalidated	holds invalidated by the MMU notifier (which
- *				writes this one, under page_holds.lock)
+ * page_hold_invalidated	holds invalidated by the MMU notifier
+ * page_hold_referenced		of these, pages that L2 was using: these two are
+ *				written by the notifier, under pages_notifier.lock
  * page_hold_verify_checks	hits that verify=1 compared
  * page_hold_verify_mismatches	of these, hits that differed from stock
  * nested_context_evictions	vmcs12s that gave way to another one
@@ -107,6 +108,7 @@
 	COUNTER(page_hold_miss_gfn)		\
 	COUNTER(page_hold_miss_memslots)	\
 	COUNTER(page_hold_invalidated)		\
+	COUNTER(page_hold_referenced)		\
 	COUNTER(page_hold_verify_checks)	\
 	COUNTER(page_hold_verify_mismatches)	\
 	COUNTER(nested_context_evictions)	\

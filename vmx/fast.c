@@ -10,7 +10,7 @@
 
 #include "vmx/vmx.h"
 #include "vmx/debugctl.h"
-#include "nested/page_hold.h"
+#include "nested/pages_notifier.h"
 
 MODULE_VERSION("fast-0.1");
 MODULE_DESCRIPTION("KVM for Intel VMX with cheap nested virtualisation (kvm-intel-fast)");
@@ -100,6 +100,17 @@ void __init fast_init(void)
 }
 
 /**
+ * fast_vm_create - set up what kvm-intel-fast keeps for a VM
+ * @kvm: the VM, zeroed
+ *
+ * Context: process context, VM not yet visible to anyone.
+ */
+void fast_vm_create(struct kvm *kvm)
+{
+	pages_notifier_init(kvm);
+}
+
+/**
  * fast_vcpu_create - set up what kvm-intel-fast keeps for a vCPU
  * @vcpu: the vCPU, its vmcs01 allocated and stock's intercepts in place
  *
@@ -111,16 +122,15 @@ void fast_vcpu_create(struct kvm_vcpu *vcpu)
 {
 	fast_counters_show_in_debugfs(vcpu->kvm);
 	debugctl_vcpu_create(vcpu);
-	page_holds_vcpu_create(vcpu);
 }
 
 /**
- * fast_vm_destroy - undo what fast_vcpu_create() did for the VM
+ * fast_vm_destroy - end what fast_vm_create() began
  * @kvm: the VM; nobody runs its vCPUs any more, and they still exist
  *
  * Context: process context, may sleep.
  */
 void fast_vm_destroy(struct kvm *kvm)
 {
-	page_holds_vm_destroy(kvm);
+	pages_notifier_stop(kvm);
 }

@@ -41,12 +41,11 @@ struct fast_vcpu {
 
 /* Bits of struct fast_vm.flags */
 #define FAST_VM_IN_DEBUGFS	0
-#define FAST_VM_HAS_NOTIFIER	1
 
 /* Member "fast" of struct kvm_vmx. */
 struct fast_vm {
 	unsigned long flags;
-	struct page_hold_notifier holds;
+	struct pages_notifier pages;
 };
 
 /* Module parameters, fixed once the module is loaded. */
@@ -92,6 +91,7 @@ static __always_inline bool fast_switch_does(enum fast_switch_part part)
 }
 
 void fast_init(void) __init;
+void fast_vm_create(struct kvm *kvm);
 void fast_vcpu_create(struct kvm_vcpu *vcpu);
 void fast_vm_destroy(struct kvm *kvm);
 

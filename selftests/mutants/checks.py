@@ -40,9 +40,11 @@ PAGES_CASES = (
     'steady_state', 'l1_stores_to_its_bitmap', 'l1_stores_under_x2apic',
     'user_space_filters_an_msr', 'eight_vmcss', 'fields_name_other_pages',
     'l1_stores_to_its_bitmap_of_speculation_controls',
-    'user_space_filters_speculation_controls', 'slot_over_other_memory', 'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs',
-    'dirty_log_read_while_l2_runs', 'mapping_replaced', 'mapping_replaced_while_l2_runs',
-    'cleared_and_restarted', 'left_and_entered', 'destroyed_in_l2')
+    'user_space_filters_speculation_controls', 'slot_over_other_memory',
+    'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs', 'dirty_log_read_while_l2_runs',
+    'mapping_replaced', 'mapping_replaced_while_l2_runs',
+    'pages_of_another_vmcs12_migrate_while_l2_runs', 'held_whatever_was_under_way',
+    'cleared_and_restarted', 'left_and_entered', 'destroyed_in_l2', 'memory_is_freed')
 
 
 @dataclasses.dataclass
@@ -269,6 +271,14 @@ def pages_verify(tree):
     return in_machine(pages_spec(tree, 'verify=1'), 'fields_name_other_pages')
 
 
+def memory(tree):
+    """What the host's memory management can do with these pages; verify off."""
+    return in_machine(machine.Spec(
+        kernel=kernel('debian'), kvm_intel=build(tree, 'debian'), time_limit=MACHINE_LIMIT,
+        modules=['brd rd_nr=1 rd_size=131072'],
+        program=[os.path.join(project.programs(), 'host_memory_test')]), 'used_pages_are_not_cold')
+
+
 def fields_linux_l1(tree):
     """All VMCS fields, in a Linux L1: the same under stock and fast; verify off."""
     done = subprocess.run([os.path.join(SELFTESTS, 'host', 'field_walk'), '--linux-l1', '--no-verify',
@@ -359,6 +369,7 @@ CHECKS = {
     'badinput': bad_input,
     'pages': pages,
     'pages-verify': pages_verify,
+    'memory': memory,
     'mitigations': mitigation_counts,
     'fields-linux-l1': fields_linux_l1,
     'differential': differential,

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the host's memory management tells about held pages, and what it asks: see
+ * pages_notifier.c.
+ */
+#ifndef KVM_INTEL_FAST_PAGES_NOTIFIER_H
+#define KVM_INTEL_FAST_PAGES_NOTIFIER_H
+
+#include "vmx/vmx.h"
+#include "nested/context.h"
+
+void pages_notifier_init(struct kvm *kvm);
+bool pages_notifier_listen(struct kvm *kvm);
+void pages_notifier_stop(struct kvm *kvm);
+u64 pages_notifier_invalidations(struct kvm *kvm);
+bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold,
+			  u64 invalidations);
+void pages_notifier_forget(struct kvm_vcpu *vcpu, struct page_hold *hold);
+
+/* Memory without struct page is memremap()ed. */
+static inline bool page_hold_has_struct_page(const struct page_hold *hold)
+{
+	return hold->map.page != KVM_UNMAPPED_PAGE;
+}
+
+#endif /* KVM_INTEL_FAST_PAGES_NOTIFIER_H */
