@@ -6,8 +6,9 @@
  *   exit_bench guest [ROW...]   this VM's guest does it: an L1 when started in L0,
  *                               an L2 when started in a Linux L1 (guest.h)
  *   exit_bench nested [ROW...]  the guest is a tiny L1 and its L2 does it (tiny_l1.h)
+ *   exit_bench host [ROW...]    user space does it, beside a VM (host.h)
  *
- * The rows are at the end of those files; default: cpuid.  Each is measured in a
+ * The rows are at the end of those files; default: cpuid, or invalidation.  Each is measured in a
  * VM of its own, and prints "row NAME iterations N ticks T": RDTSC cycles per
  * iteration as the guest saw them; in the emulator these are instructions, of host
  * and guest together.
@@ -18,6 +19,7 @@
 #include "test_util.h"
 #include "exit_bench/guest.h"
 #include "exit_bench/tiny_l1.h"
+#include "exit_bench/host.h"
 
 static bool from_port_or_page(struct kvm_run *run)
 {
@@ -113,16 +115,20 @@ static void choose(const struct row *rows, const char *name)
 int main(int argc, char **argv)
 {
 	bool nested = argc > 1 && !strcmp(argv[1], "nested");
-	const struct row *rows = nested ? tiny_l1_rows : guest_rows;
+	bool host = argc > 1 && !strcmp(argv[1], "host");
+	const struct row *rows = nested ? tiny_l1_rows : host ? host_rows : guest_rows;
 	int i;
 
-	TEST_ASSERT(argc > 1 && (nested || !strcmp(argv[1], "guest")),
-		    "usage: exit_bench guest|nested [ROW...]");
-	if (nested)
+	TEST_ASSERT(argc > 1 && (nested || host || !strcmp(argv[1], "guest")),
+		    "usage: exit_bench guest|nested|host [ROW...]");
+	if (nested || host)
 		TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	for (i = 2; i < argc || i == 2; i++) {
-		choose(rows, i < argc ? argv[i] : "cpuid");
-		measure(nested);
+		choose(rows, i < argc ? argv[i] : host ? "invalidation" : "cpuid");
+		if (host)
+			measure_host();
+		else
+			measure(nested);
 	}
 	return 0;
 }

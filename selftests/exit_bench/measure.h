@@ -26,6 +26,7 @@ struct row {
 	unsigned int iterations;
 	unsigned int warm_up;		/* 0: WARM_UP */
 	unsigned int vcpus;		/* 0: one */
+	bool holders;			/* of the host's rows: the vCPUs entered an L2 */
 	void (*execute)(void);		/* one operation of the measured guest */
 	void (*prepare)(void);		/* in the measured guest, or the tiny L1, before */
 	void (*arm)(struct kvm_vm *vm);	/* in user space, before */
