@@ -9,6 +9,9 @@
 #include "nested/shadow_fields.h"
 #include "nested/shadow_policy.h"
 
+unsigned int shadow_exit_cost = SHADOW_EXIT_COST;
+unsigned int shadow_fresh_cost = SHADOW_FRESH_COST;
+
 #define for_each_field(info) \
 	for ((info) = shadow_info; (info) < shadow_info + NR_SHADOW_FIELDS; (info)++)
 
@@ -199,8 +202,8 @@ static void a_bucket_does_not_remember_for_ever(struct kunit *test)
 
 	for (now = 0; now < 1000; now++)
 		shadow_field_exited(&bucket, now);
-	KUNIT_EXPECT_EQ(test, shadow_bucket_level(&bucket, now, 1), SHADOW_BUCKET_SIZE - 1U);
-	KUNIT_EXPECT_EQ(test, shadow_bucket_level(&bucket, now + SHADOW_BUCKET_SIZE, 1), 0U);
+	KUNIT_EXPECT_EQ(test, shadow_bucket_level(&bucket, now, 1), shadow_bucket_size() - 1U);
+	KUNIT_EXPECT_EQ(test, shadow_bucket_level(&bucket, now + shadow_bucket_size(), 1), 0U);
 }
 
 static void one_exit_brings_back_what_a_census_took(struct kunit *test)
@@ -225,7 +228,7 @@ static void fresh_fields_must_be_worth_it(struct kunit *test)
 
 		for (now = 0; now < 1000; now++) {
 			if (now % period == 0)
-				shadow_bucket_pour(&bucket, now, SHADOW_FRESH_LEAK);
+				shadow_bucket_pour(&bucket, now, shadow_fresh_cost);
 			worth_it |= shadow_fresh_is_worth_it(&bucket, now);
 		}
 		/* An exit is worth 44, freshness costs 12 per entry. */
@@ -270,7 +273,7 @@ static void play(struct kunit *test, u32 period)
 		bool join = false;
 
 		if (now % period == 0 && !in) {
-			cost += SHADOW_EXIT_COST;
+			cost += shadow_exit_cost;
 			exits++;
 			join = shadow_field_exited(&bucket, now);
 		}
@@ -288,19 +291,29 @@ static void play(struct kunit *test, u32 period)
 		}
 	}
 	always = now;
-	never = DIV_ROUND_UP(now, period) * SHADOW_EXIT_COST;
+	never = DIV_ROUND_UP(now, period) * shadow_exit_cost;
 	KUNIT_EXPECT_LE_MSG(test, joins, censuses, "period %u", period);
-	KUNIT_EXPECT_LE_MSG(test, cost, 2 * min(always, never) + 400, "period %u", period);
+	KUNIT_EXPECT_LE_MSG(test, cost, 2 * min(always, never) + 10 * shadow_exit_cost,
+			    "period %u", period);
 	if (period <= SHADOW_CENSUS_GRACE)
 		KUNIT_EXPECT_LE_MSG(test, exits, 2 * censuses, "period %u", period);
 }
 
+/* Whatever ratio of costs a CPU has. */
 static void costs_little_more_than_the_best(struct kunit *test)
 {
+	static const unsigned int costs[] = { SHADOW_MIN_COST, 100, SHADOW_MAX_COST };
 	u32 period;
+	int c;
 
 	for (period = 1; period < 300; period++)
 		play(test, period);
+	for (c = 0; c < ARRAY_SIZE(costs); c++) {
+		shadow_exit_cost = costs[c];
+		for (period = 1; period < 300; period += 13)
+			play(test, period);
+	}
+	shadow_exit_cost = SHADOW_EXIT_COST;
 }
 
 static struct kunit_case shadow_cases[] = {

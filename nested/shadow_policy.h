@@ -4,15 +4,19 @@
  *
  * Joining.  A field outside the set costs an exit per access; one inside costs a
  * little on every nested round trip.  Each field has a bucket for reads and one
- * for writes: an exit pours EXIT_COST in, every nested entry lets 1 leak out.  So
- * the level says how much more the exits cost lately than membership would have,
- * in units of what membership costs per entry (some 25 instructions, against some
- * 1,100 of an exit); at JOIN_AT the field joins.  This is ski rental: what a field
- * has cost in exits by then is at most twice what an oracle would have paid.
+ * for writes: an exit pours shadow_exit_cost in, every nested entry lets 1 leak out.
+ * So the level says how much more the exits cost lately than membership would have,
+ * in units of what membership costs per entry; at shadow_join_at() the field joins.
+ * This is ski rental: what a field has cost in exits by then is at most twice what an
+ * oracle would have paid.
  *
  * Fields that need fresh rare fields (shadow_needs_fresh()) share another cost:
  * a copy of 34 fields out of vmcs02 at each nested exit.  They join only while
- * their common bucket, which leaks FRESH_LEAK per entry, is above FRESH_JOIN_AT.
+ * their common bucket, which leaks shadow_fresh_cost per entry, is full enough.
+ *
+ * The default costs are ratios of instructions in the lab's emulator: some 1,100 of an
+ * exit, some 300 of the copy, some 25 of membership.  A CPU's cycles have other ratios,
+ * so both are module parameters.
  *
  * Leaving.  An access that is served by the shadow VMCS cannot be seen.  So from
  * time to time there is a census: all fields leave, and those that L1 still uses
@@ -28,21 +32,43 @@
 #include <linux/types.h>
 #include <linux/minmax.h>
 
-#define SHADOW_EXIT_COST	44
-#define SHADOW_JOIN_AT		60	/* two exits within 28 nested entries */
-#define SHADOW_FRESH_LEAK	12
-#define SHADOW_FRESH_JOIN_AT	120
-#define SHADOW_BUCKET_SIZE	200
+#define SHADOW_EXIT_COST	44	/* default of shadow_exit_cost */
+#define SHADOW_FRESH_COST	12	/* default of shadow_fresh_cost */
+#define SHADOW_MIN_COST		20	/* of an exit; tested between these */
+#define SHADOW_MAX_COST		400
 #define SHADOW_CENSUS_GRACE	16
-#define SHADOW_CENSUS_CREDIT	(SHADOW_JOIN_AT - SHADOW_EXIT_COST + SHADOW_CENSUS_GRACE)
 #define SHADOW_FIRST_CENSUS	16
 #define SHADOW_CENSUS_GROWTH	8
 #define SHADOW_MAX_CENSUS_PERIOD 65536
+
+/* Module parameters, in units of what membership of a field costs per nested entry. */
+extern unsigned int shadow_exit_cost;	/* of an exit of L1's VMREAD or VMWRITE */
+extern unsigned int shadow_fresh_cost;	/* of the copy that fresh rare fields need */
 
 struct shadow_bucket {
 	u32 entry;	/* when the level was computed; nested entries, modulo 2^32 */
 	u32 level;
 };
+
+/**
+ * shadow_join_at - the level at which a field joins
+ *
+ * Return: what two exits within shadow_exit_cost * 7 / 11 nested entries reach.
+ */
+static inline u32 shadow_join_at(void)
+{
+	return shadow_exit_cost * 15 / 11;
+}
+
+/**
+ * shadow_bucket_size - the highest level
+ *
+ * Return: four and a half exits, so that no field is remembered for long.
+ */
+static inline u32 shadow_bucket_size(void)
+{
+	return shadow_exit_cost * 50 / 11;
+}
 
 /**
  * shadow_bucket_level - what is left in a bucket
@@ -65,9 +91,9 @@ static inline u32 shadow_bucket_level(const struct shadow_bucket *bucket, u32 no
  */
 static inline void shadow_bucket_pour(struct shadow_bucket *bucket, u32 now, u32 leak)
 {
-	u32 level = shadow_bucket_level(bucket, now, leak) + SHADOW_EXIT_COST;
+	u32 level = shadow_bucket_level(bucket, now, leak) + shadow_exit_cost;
 
-	bucket->level = min_t(u32, level, SHADOW_BUCKET_SIZE);
+	bucket->level = min_t(u32, level, shadow_bucket_size());
 	bucket->entry = now;
 }
 
@@ -85,7 +111,7 @@ static inline bool shadow_field_exited(struct shadow_bucket *bucket, u32 now)
 {
 	if (bucket->entry != now || !bucket->level)
 		shadow_bucket_pour(bucket, now, 1);
-	return bucket->level >= SHADOW_JOIN_AT;
+	return bucket->level >= shadow_join_at();
 }
 
 /**
@@ -97,7 +123,7 @@ static inline void shadow_field_leaves(struct shadow_bucket *bucket, u32 now)
 {
 	/* Of the entry before, so that an exit before the next one counts. */
 	bucket->entry = now - 1;
-	bucket->level = SHADOW_CENSUS_CREDIT + 1;
+	bucket->level = shadow_join_at() - shadow_exit_cost + SHADOW_CENSUS_GRACE + 1;
 }
 
 /**
@@ -107,7 +133,7 @@ static inline void shadow_field_leaves(struct shadow_bucket *bucket, u32 now)
  */
 static inline bool shadow_fresh_is_worth_it(const struct shadow_bucket *bucket, u32 now)
 {
-	return shadow_bucket_level(bucket, now, SHADOW_FRESH_LEAK) >= SHADOW_FRESH_JOIN_AT;
+	return shadow_bucket_level(bucket, now, shadow_fresh_cost) >= 2 * shadow_join_at();
 }
 
 /**

@@ -1578,6 +1578,34 @@ static void access_page_missing(void)
 	new_vm();
 }
 
+/*
+ * The CPU refuses an entry of VMCS 1, which named another APIC-access page: VMCS 0 has
+ * its own again.
+ */
+static void entry_fails_in_hardware(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		expect_pages_in_use();
+		ASK(.operation = L1_SELECT, .vmcs = 1);
+		ASK(.operation = L1_VMWRITE, .vmcs = 1, .bit = VIRTUAL_APIC_PAGE_ADDR,
+		    .value = 0x40000000);
+		ASK(.operation = L1_VMWRITE, .vmcs = 1, .bit = APIC_ACCESS_ADDR,
+		    .value = page_gpa(OTHER_ACCESS));
+		ASK(.operation = L1_ENTER, .vmcs = 1, .count = 1);
+		EXPECT(answer.failed == 1, "%lu entries failed, exit reason %lu", answer.failed,
+		       answer.reason);
+		ASK(.operation = L1_SELECT, .vmcs = 0);
+		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_TPR,
+		    .tpr = page(VAPIC)[TPR], .mmio = mmio());
+		expect_tpr(page(VAPIC)[TPR], __LINE__);
+		expect_pages_in_use();
+		ASK(.operation = L1_CLEAR, .vmcs = 1);
+		ASK(.operation = L1_SELECT, .vmcs = 0);
+	}
+}
+
 static void verify_found_nothing(void)
 {
 	if (parameter("verify") != 'Y') {
@@ -1762,6 +1790,7 @@ static const struct {
 	CASE(held_whatever_was_under_way),
 	CASE(cleared_and_restarted),
 	CASE(left_and_entered),
+	CASE(entry_fails_in_hardware),
 	CASE(verify_found_nothing),
 	CASE(access_page_missing),
 	CASE(state_restored_in_new_vm),

@@ -8,6 +8,8 @@
  * Each case has a VM of its own, in which L1 plays the part that the case names.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include "kvm_util.h"
@@ -29,12 +31,15 @@
 #define EVENT_VALID	BIT(31)	/* an external interrupt */
 #define SLOWNESS	10	/* of L2's microseconds: the debug kernel needs time */
 #define RFLAGS_IF	BIT(9)
+#define MANY		2000	/* round trips */
+#define TSX_CTRL	0x122
+#define RTM_DISABLE	1
 
 /* Where the VM stopped. */
 enum { IN_L1 = 1, IN_L2, FINISHED };
 
 enum part { PART_CPUID, PART_SYSCALL, PART_SEGMENTS, PART_INTERRUPTS, PART_TIMER,
-	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS };
+	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS, PART_MANY };
 
 static struct {
 	uint64_t part, tsc_khz;
@@ -269,6 +274,16 @@ static void l1_timer_left(struct vmx_pages *vmx)
 }
 
 /* L1 injects the same event each time. */
+static void l1_many(struct vmx_pages *vmx)
+{
+	int i;
+
+	start_vmx(vmx);
+	for (i = 0; i < MANY; i++)
+		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+	GUEST_DONE();
+}
+
 static void l1_events(struct vmx_pages *vmx)
 {
 	int i;
@@ -308,6 +323,7 @@ static void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_TIMER_LEFT] = l1_timer_left,
 		[PART_RESTART] = l1_restart,
 		[PART_EVENTS] = l1_events,
+		[PART_MANY] = l1_many,
 	};
 
 	parts[request.part](vmx);
@@ -556,6 +572,61 @@ static void vmx_restarted(void)
 	run_to_the_end(PART_RESTART);
 }
 
+static struct {
+	int fd;			/* of CPU 0's MSRs */
+	bool stop;
+	int others, guests;	/* times that the MSR had the host's value, or the guest's */
+} tsx_ctrl;
+
+static void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
+}
+
+static void *look_at_tsx_ctrl(void *unused)
+{
+	uint64_t value;
+
+	pin_to_cpu(1);
+	while (!READ_ONCE(tsx_ctrl.stop)) {
+		if (pread(tsx_ctrl.fd, &value, sizeof(value), TSX_CTRL) != sizeof(value))
+			continue;
+		if (value & RTM_DISABLE)
+			tsx_ctrl.guests++;
+		else
+			tsx_ctrl.others++;
+	}
+	return NULL;
+}
+
+/* What user space gave L1 is in the MSR while the vCPU runs, also after EFER was written. */
+static void tsx_ctrl_is_loaded(void)
+{
+	pthread_t thread;
+
+	tsx_ctrl.fd = open("/dev/cpu/0/msr", O_RDONLY);
+	if (!kvm_cpu_has(X86_FEATURE_RTM) || tsx_ctrl.fd < 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		skip_reason = "no RTM, no /dev/cpu/0/msr or one CPU only";
+		return;
+	}
+	pin_to_cpu(0);
+	create_vm(PART_MANY);
+	vcpu_set_msr(vcpu, TSX_CTRL, RTM_DISABLE);
+	pthread_create(&thread, NULL, look_at_tsx_ctrl, NULL);
+	EXPECT(run() == FINISHED, "L1");
+	WRITE_ONCE(tsx_ctrl.stop, true);
+	pthread_join(thread, NULL);
+	ksft_print_msg("the guest's value %d times, the host's %d times\n", tsx_ctrl.guests,
+		       tsx_ctrl.others);
+	EXPECT(tsx_ctrl.guests > 2 * tsx_ctrl.others, "not loaded");
+	kvm_vm_free(vm);
+	close(tsx_ctrl.fd);
+}
+
 static void verify_found_nothing(void)
 {
 	static const char * const names[] = {
@@ -595,6 +666,7 @@ static const struct {
 	CASE(destroyed_with_timer_armed),
 	CASE(vmx_restarted),
 	CASE(l2_gets_each_event),
+	CASE(tsx_ctrl_is_loaded),
 	CASE(verify_found_nothing),
 #undef CASE
 };

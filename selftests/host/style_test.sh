@@ -75,4 +75,5 @@ check "checkpatch --strict: the selftests" checkpatch $user_space selftests/*.[c
 check "sparse: the module" sparse_is_clean
 check "sparse: the modules of the machines" others_are_clean
 check "every file names its licence" licensed
+check "each line of a table \"how we know\" has a mutant" selftests/mutants/inputs
 finish

@@ -90,6 +90,20 @@ def l1d_flushes(counters, symbols):
     return by_loop + counters['host']['wrmsr'].get(MSR_FLUSH_CMD, 0)
 
 
+def barriers(counters):
+    """{MSR: {(exited, current, entered): n}}, VMCSs being "L1", "L2" or "other"."""
+    of_l1 = {entry['vmcs'] for entry in counters['exits']
+             if EXIT_REASONS.get(entry['reason'] & 0xffff) in ('VMRESUME', 'VMLAUNCH')}
+    entered = {number for number, count in enumerate(counters['vm_entries']) if count}
+
+    def level(vmcs):
+        return 'L1' if vmcs in of_l1 else 'L2' if vmcs in entered else 'other'
+    found = collections.defaultdict(collections.Counter)
+    for msr, *vmcss, count in counters['barriers']:
+        found[msr][tuple(map(level, vmcss))] += count
+    return found
+
+
 def exits_by_level(counters):
     """({reason: n} of L1, the same of L2): vmcs01 is the one in which VMRESUME exits."""
     of_vmcs = collections.defaultdict(collections.Counter)
@@ -161,6 +175,8 @@ def per_iteration(counters, symbols, iterations):
         'l1d_flush': l1d_flushes(counters, symbols),
         'ibpb': host['wrmsr'].get(MSR_PRED_CMD, 0),
         'page_maps': calls(counters, symbols, PAGE_MAP_FUNCTIONS),
+        'barriers': {msr: {' '.join(place): n for place, n in places.items()}
+                     for msr, places in barriers(counters).items()},
     }
     for name in ('vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'xsetbv'):
         figures[name] = host[name]

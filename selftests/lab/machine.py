@@ -38,6 +38,8 @@ POLL = 0.02
 DRAIN = 5                               # seconds from a panic to power-off
 SIGNATURE_MAGIC = b'~Module signature appended~\n'
 SIGNATURE_HEAD = 12
+# IA32_TSX_CTRL, of CPUs with RTM: a line of msrs.def.
+TSX_CTRL = b'0x122 0 00000000 00000000 ffffffff fffffffc 00000000 00000000\n'
 MODULES_BEFORE_KVM = ('irqbypass',)
 
 
@@ -174,10 +176,15 @@ def root_file_system(spec, kernel):
     return archive.bytes()
 
 
-def configuration(spec, images, emulator):
+def registers(spec, emulator):
+    """What the emulator reads about MSRs that it lacks."""
+    known = read(os.path.join(emulator, 'msrs.def'))
+    return known + (TSX_CTRL if 'rtm' in spec.cpu_features.split() else b'')
+
+
+def configuration(spec, images):
     cpu = 'cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0, ' \
-        'msrs=%s' % (spec.cpu_model, spec.cpus, spec.ips,
-                     os.path.join(emulator, 'msrs.def'))
+        'msrs=msrs.def' % (spec.cpu_model, spec.cpus, spec.ips)
     if spec.cpu_features:
         cpu += ', add_features="%s"' % spec.cpu_features
     return '\n'.join([
@@ -357,7 +364,8 @@ def run(spec, directory):
         images = directboot.prepare(os.path.join(kernel, 'vmlinux'),
                                     root_file_system(spec, kernel), command_line,
                                     spec.memory * MIB, spec.cpus, work)
-        save(work, 'bochsrc', configuration(spec, images, emulator).encode())
+        save(work, 'msrs.def', registers(spec, emulator))
+        save(work, 'bochsrc', configuration(spec, images).encode())
         output = Output(spec, emulator, work)
         frames = verdict.collect(read(os.path.join(work, 'frames')))
         meta = verdict.metadata(frames)

@@ -44,7 +44,7 @@ PAGES_CASES = (
     'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs', 'dirty_log_read_while_l2_runs',
     'mapping_replaced', 'mapping_replaced_while_l2_runs',
     'pages_of_another_vmcs12_migrate_while_l2_runs', 'held_whatever_was_under_way',
-    'cleared_and_restarted', 'left_and_entered', 'destroyed_in_l2', 'memory_is_freed')
+    'cleared_and_restarted', 'left_and_entered', 'entry_fails_in_hardware', 'destroyed_in_l2', 'memory_is_freed')
 
 
 @dataclasses.dataclass
@@ -173,6 +173,13 @@ def switch(tree):
 def switch_verify(tree):
     """The same with verify=1: no mismatch, no warning."""
     return in_machine(switch_spec(tree, 'mini', 'verify=1'))
+
+
+def switch_rtm(tree):
+    """The same on a CPU with RTM; verify off."""
+    spec = switch_spec(tree, 'mini', '')
+    return in_machine(dataclasses.replace(spec, cpu_features='rtm', modules=['msr']),
+                      'tsx_ctrl_is_loaded')
 
 
 def switch_debug(tree):
@@ -356,6 +363,7 @@ CHECKS = {
     'debug-kernel': debug_kernel,
     'switch': switch,
     'switch-verify': switch_verify,
+    'switch-rtm': switch_rtm,
     'switch-debug': switch_debug,
     'shadow': shadow,
     'shadow-verify': shadow_verify,

@@ -20,6 +20,9 @@
  *    those that fail are among them.
  *  - A VMCS is named by a number: 0 for the one that was current when the window opened, then in
  *    order of first use.
+ *  - "barriers" are WRMSRs of IA32_SPEC_CTRL, IA32_PRED_CMD and IA32_FLUSH_CMD in root mode between an
+ *    exit and the next entry of the same CPU: [MSR, VMCS that exited, VMCS that was current, VMCS that
+ *    was entered, how often].
  *  - An exit reason is the number that the VMCS receives, bit 31 (failed entry) included.
  *  - "host_ip" lists [address, instructions] for the kernel of L0; host_user_instructions is the rest.
  *  - stacks.N.json tells the same by call stack. "calls" is a tree, a list of [parent, address of the
@@ -42,6 +45,9 @@
 
 #if BX_INSTRUMENTATION
 
+#define MSR_SPEC_CTRL	0x48
+#define MSR_PRED_CMD	0x49
+#define MSR_FLUSH_CMD	0x10b
 #define STACK_BITS	14	/* THREAD_SIZE of x86-64 */
 #define KNOWN_BITS	16
 
@@ -119,6 +125,16 @@ struct position {
 	Bit64u site, slot;	/* of that call */
 };
 
+/* An MSR, and the VMCSs that exited, was current, and was entered. */
+typedef std::array<Bit32u, 4> barrier;
+
+/* What a CPU did since its last exit. */
+struct pending_barriers {
+	bool exited;
+	Bit32u from;
+	std::vector<barrier> list;	/* the last element is not known yet */
+};
+
 struct window {
 	Bit64u start_tick;
 	Bit64u user_instructions;
@@ -134,6 +150,8 @@ struct window {
 	std::map<std::pair<unsigned int, Bit32u>, exit_counts> exits;
 	std::vector<std::array<Bit64u, 2>> cpus;
 	std::vector<last_instruction> last;
+	std::vector<pending_barriers> pending;
+	std::map<barrier, Bit64u> barriers;
 };
 
 bool counters_open;
@@ -167,6 +185,7 @@ static void open_window(unsigned int cpu)
 	w->cpus.resize(BX_SMP_PROCESSORS);
 	w->last.resize(BX_SMP_PROCESSORS);
 	w->positions.resize(BX_SMP_PROCESSORS);
+	w->pending.resize(BX_SMP_PROCESSORS);
 	w->calls.push_back(place(0, 0));
 	vmcs_index(cpu);
 	w->start_tick = now(cpu);
@@ -238,6 +257,19 @@ static void put_exits(FILE *out)
 	put_table(out, "exit_wrmsr", exit_keys(VMX_VMEXIT_WRMSR), ",\n");
 }
 
+static void put_barriers(FILE *out)
+{
+	const char *comma = "";
+
+	fprintf(out, "\"barriers\": [");
+	for (auto &b : w->barriers) {
+		fprintf(out, "%s[\"0x%x\", %u, %u, %u, " FMT_LL "u]", comma, b.first[0], b.first[1],
+			b.first[2], b.first[3], b.second);
+		comma = ", ";
+	}
+	fprintf(out, "],\n");
+}
+
 static void put_lists(FILE *out)
 {
 	const char *comma = "";
@@ -275,6 +307,7 @@ static void write_window(FILE *out, Bit64u end_tick)
 	put_mode(out, "host", w->mode[0]);
 	put_mode(out, "guest", w->mode[1]);
 	put_exits(out);
+	put_barriers(out);
 	put_lists(out);
 	fprintf(out, "}\n");
 }
@@ -349,6 +382,27 @@ static void count_plain(last_instruction *last, Bit64u *count, Bit32u reason)
 	*last = last_instruction{count, reason, false, 0};
 }
 
+static void remember_barrier(unsigned int cpu, Bit32u msr)
+{
+	pending_barriers *p = &w->pending[cpu];
+
+	if (BX_CPU(cpu)->in_vmx_guest || !p->exited)
+		return;
+	if (msr == MSR_SPEC_CTRL || msr == MSR_PRED_CMD || msr == MSR_FLUSH_CMD)
+		p->list.push_back(barrier{msr, p->from, vmcs_index(cpu), 0});
+}
+
+static void count_barriers(unsigned int cpu)
+{
+	pending_barriers *p = &w->pending[cpu];
+
+	for (barrier &b : p->list) {
+		b[3] = vmcs_index(cpu);
+		w->barriers[b]++;
+	}
+	p->list.clear();
+}
+
 static void count_listed(unsigned int cpu, bxInstruction_c *i, mode_counts *m)
 {
 	last_instruction *last = &w->last[cpu];
@@ -374,11 +428,14 @@ static void count_listed(unsigned int cpu, bxInstruction_c *i, mode_counts *m)
 		break;
 	case BX_IA_WRMSR:
 		count_keyed(last, &m->wrmsr, msr, VMX_VMEXIT_WRMSR);
+		remember_barrier(cpu, msr);
 		break;
 	case BX_IA_VMLAUNCH:
 	case BX_IA_VMRESUME:
-		if (!BX_CPU(cpu)->in_vmx_guest)
-			w->entries[vmcs_index(cpu)]++;
+		if (BX_CPU(cpu)->in_vmx_guest)
+			break;
+		w->entries[vmcs_index(cpu)]++;
+		count_barriers(cpu);
 		break;
 	default:
 		break;
@@ -470,6 +527,8 @@ void counters_exit(unsigned int cpu, Bit32u reason)
 	exit_counts *e = &w->exits[std::make_pair(vmcs_index(cpu), reason)];
 	last_instruction *last = &w->last[cpu];
 
+	w->pending[cpu].exited = true;
+	w->pending[cpu].from = vmcs_index(cpu);
 	e->count++;
 	if (!last->count || last->reason != reason)
 		return;

@@ -29,7 +29,6 @@
 #include "cpu/icache.h"
 #include "memory/memory-bochs.h"
 #include <stdarg.h>
-#include <algorithm>
 #include <memory>
 #include <unordered_map>
 #include <vector>
