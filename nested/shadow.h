@@ -241,7 +241,7 @@ static __always_inline bool shadow_copy_out(struct kvm_vcpu *vcpu)
  * For entries after an exit from L1 that does not concern VMX, one test of both flags.
  *
  * Context: preemption disabled.
- * Return: has stock to copy vmcs12 to the shadow VMCS?
+ * Return: true if stock must copy vmcs12 to the shadow VMCS.
  */
 static __always_inline bool shadow_before_entry(struct kvm_vcpu *vcpu)
 {

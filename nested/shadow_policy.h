@@ -105,7 +105,7 @@ static inline void shadow_bucket_pour(struct shadow_bucket *bucket, u32 now, u32
  * Several exits between two nested entries count once: they are what setting up
  * a VMCS looks like.
  *
- * Return: shall the field join?
+ * Return: true if the field shall join.
  */
 static inline bool shadow_field_exited(struct shadow_bucket *bucket, u32 now)
 {

@@ -238,7 +238,7 @@ void shadow_set_update(struct kvm_vcpu *vcpu)
  * @write: it was a VMWRITE
  *
  * Context: the vCPU's thread.
- * Return: does L1 read this field from the shadow VMCS?
+ * Return: true if L1 reads this field from the shadow VMCS.
  */
 bool shadow_set_count_exit(struct kvm_vcpu *vcpu, unsigned long encoding, bool write)
 {
@@ -403,32 +403,24 @@ static const struct kernel_param_ops fields_ops = {
 module_param_cb(shadow_fields, &fields_ops, &fields_text, 0444);
 MODULE_PARM_DESC(shadow_fields, "Fields of VMCS shadowing, by name of the vmcs12 member: -NAME is never shadowed, NAME is from the start, 'all' names all (default: stock's, host_rsp and host_rip from the start)");
 
-static int set_exit_cost(const char *text, const struct kernel_param *param)
+static int set_cost(const char *text, const struct kernel_param *param)
 {
-	return param_set_uint_minmax(text, param, SHADOW_MIN_COST, SHADOW_MAX_COST);
+	unsigned int least = param->arg == &shadow_exit_cost ? SHADOW_MIN_COST : 1;
+
+	return param_set_uint_minmax(text, param, least, SHADOW_MAX_COST);
 }
 
-static const struct kernel_param_ops exit_cost_ops = {
-	.set = set_exit_cost,
-	.get = param_get_uint,
-};
-
-static int set_fresh_cost(const char *text, const struct kernel_param *param)
-{
-	return param_set_uint_minmax(text, param, 1, SHADOW_MAX_COST);
-}
-
-static const struct kernel_param_ops fresh_cost_ops = {
-	.set = set_fresh_cost,
+static const struct kernel_param_ops cost_ops = {
+	.set = set_cost,
 	.get = param_get_uint,
 };
 
 unsigned int __ro_after_init shadow_exit_cost = SHADOW_EXIT_COST;
-module_param_cb(shadow_exit_cost, &exit_cost_ops, &shadow_exit_cost, 0444);
+module_param_cb(shadow_exit_cost, &cost_ops, &shadow_exit_cost, 0444);
 MODULE_PARM_DESC(shadow_exit_cost, "What an exit of L1's VMREAD or VMWRITE costs, in units of what a shadowed field costs per nested entry (20 to 400, default 44)");
 
 unsigned int __ro_after_init shadow_fresh_cost = SHADOW_FRESH_COST;
-module_param_cb(shadow_fresh_cost, &fresh_cost_ops, &shadow_fresh_cost, 0444);
+module_param_cb(shadow_fresh_cost, &cost_ops, &shadow_fresh_cost, 0444);
 MODULE_PARM_DESC(shadow_fresh_cost, "What bringing rare fields to the shadow VMCS at each nested exit costs, in the same units (1 to 400, default 12)");
 
 /* A line per vCPU and field that is in its set or has exited. */

@@ -190,15 +190,6 @@ static void host_debugctl_set(int cpu, bool freeze)
 	close(fd);
 }
 
-static void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
-}
-
 static void set_guest_debug(uint32_t control)
 {
 	struct kvm_guest_debug debug = {

@@ -6,10 +6,15 @@
 #ifndef FAST_TEST_H
 #define FAST_TEST_H
 
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 
 #include "kvm_util.h"
 #include "kselftest.h"
+
+/* For functions that are entered without a return address on the stack. */
+#define ENTRY_POINT __attribute__((force_align_arg_pointer))
 
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;
@@ -30,6 +35,44 @@ static inline void begin_test(void)
 	setbuf(stdout, NULL);
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+}
+
+static inline void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
+}
+
+/* Run until the guest, L1 or L2, executes GUEST_SYNC(); returns what it said. */
+static inline uint64_t run_to_sync(void)
+{
+	struct ucall uc;
+
+	vcpu_run(vcpu);
+	TEST_ASSERT(vcpu->run->exit_reason == KVM_EXIT_IO, "exit %d", vcpu->run->exit_reason);
+	switch (get_ucall(vcpu, &uc)) {
+	case UCALL_SYNC:
+		return uc.args[1];
+	case UCALL_ABORT:
+		REPORT_GUEST_ASSERT(uc);
+	default:
+		TEST_FAIL("unexpected ucall %lu", uc.cmd);
+	}
+}
+
+/* 0, or a negative errno. */
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret = 0;
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 /* Run one case and print its result; it may set skip_reason. */

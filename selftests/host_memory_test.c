@@ -10,11 +10,9 @@
  * Needs /dev/ram0 for swap, debugfs and the memory controller of cgroup v2.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -89,8 +87,7 @@ static bool has_access;
 #define L2_CLOBBERS "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", \
 		    "r12", "r13", "r14", "r15", "memory"
 
-/* Entered without a return address on the stack. */
-static void __attribute__((force_align_arg_pointer)) l2_guest_code(void)
+static void ENTRY_POINT l2_guest_code(void)
 {
 	uint32_t low, high, msr;
 	uint64_t cr8;
@@ -161,7 +158,7 @@ static void enter(bool *launched)
 	}
 }
 
-static void __attribute__((force_align_arg_pointer)) l1_guest_code(struct vmx_pages *vmx)
+static void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 {
 	bool launched = false;
 
@@ -196,19 +193,10 @@ static uint8_t *page(int number)
 
 static int run(void)
 {
-	struct ucall uc;
+	int who = run_to_sync();
 
-	vcpu_run(vcpu);
-	TEST_ASSERT(vcpu->run->exit_reason == KVM_EXIT_IO, "exit %d", vcpu->run->exit_reason);
-	switch (get_ucall(vcpu, &uc)) {
-	case UCALL_SYNC:
-		sync_global_from_guest(vm, answer);
-		return uc.args[1];
-	case UCALL_ABORT:
-		REPORT_GUEST_ASSERT(uc);
-	default:
-		TEST_FAIL("unexpected ucall %lu", uc.cmd);
-	}
+	sync_global_from_guest(vm, answer);
+	return who;
 }
 
 static int ask(enum operation operation, uint64_t count)
@@ -320,17 +308,6 @@ static long events(const char *key)
 	if (stream)
 		fclose(stream);
 	return found;
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret = 0;
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	if (fd >= 0)
-		close(fd);
-	return ret;
 }
 
 /* -------------------------------------------- what is done to the memory -- */
@@ -529,7 +506,6 @@ static void pages_come_by_userfaultfd(void)
 		skip_reason = "no userfaultfd";
 		return;
 	}
-	area.range.start = (uintptr_t)memory;
 	EXPECT(!ioctl(faults.fd, UFFDIO_REGISTER, &area), "%s", strerror(errno));
 	faults.stop = false;
 	pthread_create(&thread, NULL, answer_faults, NULL);
@@ -651,14 +627,11 @@ static void join_cgroup(void)
 int main(int argc, char **argv)
 {
 	char name[128];
-	cpu_set_t set;
 
 	begin_test();
 	ksft_print_header();
 	ksft_set_plan(ARRAY_SIZE(attempts) * STATES + 3);
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	sched_setaffinity(0, sizeof(set), &set);
+	pin_to_cpu(0);
 	use_swap();
 	join_cgroup();
 	create_vm();

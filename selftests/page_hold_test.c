@@ -114,9 +114,6 @@ static uint64_t slot_gpa = SLOT_GPA;
 
 /* ---------------------------------------------------------------- guest -- */
 
-/* Entered without a return address on the stack. */
-#define ENTRY_POINT __attribute__((force_align_arg_pointer))
-
 static unsigned long l2_stack[VMCSS][L2_STACK];
 static bool launched[VMCSS];
 static uint64_t l2_left;
@@ -375,15 +372,6 @@ static uint64_t merge_misses(void)
 		counter("msr_bitmap_miss_vmcs01") + counter("msr_bitmap_miss_l1");
 }
 
-static void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
-}
-
 static void set_slot(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, void *hva)
 {
 	struct kvm_userspace_memory_region region = {
@@ -443,19 +431,10 @@ static void set_bit_in(uint8_t *bitmap, uint64_t bit, bool value)
 /* Run until the guest waits for a request, or L2 pauses; returns who it was. */
 static int run(void)
 {
-	struct ucall uc;
+	int who = run_to_sync();
 
-	vcpu_run(vcpu);
-	TEST_ASSERT(vcpu->run->exit_reason == KVM_EXIT_IO, "exit %d", vcpu->run->exit_reason);
-	switch (get_ucall(vcpu, &uc)) {
-	case UCALL_SYNC:
-		sync_global_from_guest(vm, answer);
-		return uc.args[1];
-	case UCALL_ABORT:
-		REPORT_GUEST_ASSERT(uc);
-	default:
-		TEST_FAIL("unexpected ucall %lu", uc.cmd);
-	}
+	sync_global_from_guest(vm, answer);
+	return who;
 }
 
 static int ask(struct request what)
@@ -1297,14 +1276,10 @@ static void pages_migrate_meanwhile(void)
 	stop_round_trips(thread);
 }
 
-static void write_file(const char *path, const char *text)
+static void tell_kernel(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+	if (write_file(path, text))
 		skip_reason = "cannot be asked for";
-	if (fd >= 0)
-		close(fd);
 }
 
 static void compaction_meanwhile(void)
@@ -1315,7 +1290,7 @@ static void compaction_meanwhile(void)
 	if (!start_round_trips(&thread))
 		return;
 	for (i = 0; i < 10 && !skip_reason; i++)
-		write_file("/proc/sys/vm/compact_memory", "1");
+		tell_kernel("/proc/sys/vm/compact_memory", "1");
 	stop_round_trips(thread);
 }
 
@@ -1381,7 +1356,7 @@ static void merged_by_ksm(void)
 	uint8_t *twins = map_anonymous(NULL, 2 * PAGE);
 	int round;
 
-	write_file(KSM "sleep_millisecs", "1");
+	tell_kernel(KSM "sleep_millisecs", "1");
 	if (skip_reason)
 		return;
 	for (round = 0; round < 3; round++) {
@@ -1394,15 +1369,15 @@ static void merged_by_ksm(void)
 		madvise(page(BITMAP), PAGE, MADV_MERGEABLE);
 		madvise(page(ACCESS), PAGE, MADV_MERGEABLE);
 		ASK(.operation = L1_ENTER, .count = 2);
-		write_file(KSM "run", "1");
+		tell_kernel(KSM "run", "1");
 		EXPECT(wait_for_merged_twins(), "%ld merged", read_number(KSM "pages_sharing"));
-		write_file(KSM "run", "0");
+		tell_kernel(KSM "run", "0");
 		/* Merged, and now a page of its own again where it is written to. */
 		expect_msr(0, MSR_FS_BASE, false, round & 1, __LINE__);
 		memset(page(BITMAP), 0, PAGE);
 		expect_pages_in_use();
 		/* Both apart again, behind L1's back. */
-		write_file(KSM "run", "2");
+		tell_kernel(KSM "run", "2");
 		expect_pages_in_use();
 	}
 	munmap(twins, 2 * PAGE);
@@ -1414,7 +1389,7 @@ static void merged_by_ksm_meanwhile(void)
 	pthread_t thread;
 	int i;
 
-	write_file(KSM "sleep_millisecs", "1");
+	tell_kernel(KSM "sleep_millisecs", "1");
 	if (skip_reason || !start_round_trips(&thread))
 		return;
 	memcpy(twin, page(ACCESS), PAGE);
@@ -1422,11 +1397,11 @@ static void merged_by_ksm_meanwhile(void)
 	madvise(page(ACCESS), PAGE, MADV_MERGEABLE);
 	madvise(page(BITMAP), PAGE, MADV_MERGEABLE);
 	for (i = 0; i < 6; i++) {
-		write_file(KSM "run", i & 1 ? "2" : "1");
+		tell_kernel(KSM "run", i & 1 ? "2" : "1");
 		usleep(20000);
 		wait_for_round_trips();
 	}
-	write_file(KSM "run", "2");
+	tell_kernel(KSM "run", "2");
 	stop_round_trips(thread);
 	munmap(twin, PAGE);
 }

@@ -77,11 +77,8 @@ static void start_preempting(pthread_t *thread)
 	struct sched_param priority = { .sched_priority = 10 };
 	struct sigaction action = { .sa_handler = interrupted };
 	pthread_attr_t attr;
-	cpu_set_t cpu;
 
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpu), &cpu), "CPU 0 is not ours");
+	pin_to_cpu(0);
 	TEST_ASSERT(!sigaction(SIGUSR1, &action, NULL), "no handler");
 	preemption.vcpu_thread = pthread_self();
 	pthread_attr_init(&attr);

@@ -1007,15 +1007,6 @@ static void a_write_marks_vmcs12_dirty(void)
 	ASK(SYSENTER, .count = TURNS);
 }
 
-static void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
-}
-
 /*
  * A save that does not find the vCPU's CPU loads vmcs01 and the shadow VMCS where it is,
  * without an entry, and another may follow elsewhere.

@@ -52,9 +52,6 @@ static struct {
 
 /* ---------------------------------------------------------------- guest -- */
 
-/* Entered without a return address on the stack. */
-#define ENTRY_POINT __attribute__((force_align_arg_pointer))
-
 static unsigned long l2_stack[L2_STACK];
 static uint64_t l2_until;
 static bool launched;
@@ -273,7 +270,6 @@ static void l1_timer_left(struct vmx_pages *vmx)
 	GUEST_SYNC(IN_L1);
 }
 
-/* L1 injects the same event each time. */
 static void l1_many(struct vmx_pages *vmx)
 {
 	int i;
@@ -284,6 +280,7 @@ static void l1_many(struct vmx_pages *vmx)
 	GUEST_DONE();
 }
 
+/* L1 injects the same event each time. */
 static void l1_events(struct vmx_pages *vmx)
 {
 	int i;
@@ -577,15 +574,6 @@ static struct {
 	bool stop;
 	int others, guests;	/* times that the MSR had the host's value, or the guest's */
 } tsx_ctrl;
-
-static void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(set), &set), "CPU %d", cpu);
-}
 
 static void *look_at_tsx_ctrl(void *unused)
 {

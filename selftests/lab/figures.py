@@ -90,10 +90,15 @@ def l1d_flushes(counters, symbols):
     return by_loop + counters['host']['wrmsr'].get(MSR_FLUSH_CMD, 0)
 
 
+def vmcss_of_l1(counters):
+    """Those in which VMRESUME or VMLAUNCH exits."""
+    return {entry['vmcs'] for entry in counters['exits']
+            if EXIT_REASONS.get(entry['reason'] & 0xffff) in ('VMRESUME', 'VMLAUNCH')}
+
+
 def barriers(counters):
     """{MSR: {(exited, current, entered): n}}, VMCSs being "L1", "L2" or "other"."""
-    of_l1 = {entry['vmcs'] for entry in counters['exits']
-             if EXIT_REASONS.get(entry['reason'] & 0xffff) in ('VMRESUME', 'VMLAUNCH')}
+    of_l1 = vmcss_of_l1(counters)
     entered = {number for number, count in enumerate(counters['vm_entries']) if count}
 
     def level(vmcs):
@@ -105,13 +110,13 @@ def barriers(counters):
 
 
 def exits_by_level(counters):
-    """({reason: n} of L1, the same of L2): vmcs01 is the one in which VMRESUME exits."""
+    """({reason: n} of L1, the same of L2)"""
     of_vmcs = collections.defaultdict(collections.Counter)
     for entry in counters['exits']:
         reason = entry['reason'] & 0xffff
         of_vmcs[entry['vmcs']][EXIT_REASONS.get(reason, str(reason))] += entry['count']
     levels = collections.Counter(), collections.Counter()
-    vmcs01 = {v for v, exits in of_vmcs.items() if exits['VMRESUME'] or exits['VMLAUNCH']}
+    vmcs01 = vmcss_of_l1(counters)
     for vmcs, exits in of_vmcs.items():
         levels[0 if vmcs in vmcs01 or not vmcs01 else 1].update(exits)
     return levels

@@ -38,6 +38,8 @@ POLL = 0.02
 DRAIN = 5                               # seconds from a panic to power-off
 SIGNATURE_MAGIC = b'~Module signature appended~\n'
 SIGNATURE_HEAD = 12
+# A module of Debian's kernels: /dev/ram0, 128 MiB, for a program that needs swap.
+SWAP_MODULE = 'brd rd_nr=1 rd_size=131072'
 # IA32_TSX_CTRL, of CPUs with RTM: a line of msrs.def.
 TSX_CTRL = b'0x122 0 00000000 00000000 ffffffff fffffffc 00000000 00000000\n'
 MODULES_BEFORE_KVM = ('irqbypass',)

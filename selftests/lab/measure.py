@@ -29,16 +29,20 @@ class MeasureError(Exception):
 
 
 def run(kernel, l1, rows, directory, **options):
-    """Boot kernel as L0, run rows in this order; the content of result.json."""
+    """Boot kernel as L0, run rows in this order; the content of result.json.
+
+    With l1 "host" no L1 is measured, but user space beside a VM (exit_bench/host.h).
+    """
     program = os.path.join(project.programs(), 'exit_bench')
     spec = machine.Spec(kernel=kernel, symbols=True, time_limit=TIME_LIMIT, **options)
     if l1 == 'linux':
         spec.time_limit = 2 * linux_l1.TIME_LIMIT
         guest = linux_l1.Guest(program=[program, 'guest', *rows], l1_append='mitigations=off')
         return linux_l1.run(spec, guest, directory)
-    nested = [row for row in rows if row != L1_ROW]
+    others = [row for row in rows if row != L1_ROW]
     words = ['/test/exit_bench guest l1_cpuid'] if L1_ROW in rows else []
-    words += ['/test/exit_bench nested ' + ' '.join(nested)] if nested else []
+    words += ['/test/exit_bench %s %s' % ('host' if l1 == 'host' else 'nested', ' '.join(others))
+              ] if others else []
     spec.program = ['sh', '-c', ' && '.join(words)]
     spec.files = [(program, '/test/exit_bench')]
     return machine.run(spec, directory)
@@ -48,7 +52,7 @@ def measure_rows(kernel, l1, rows, directory, **options):
     """{row: run}, the content of a file of the bench each; raises MeasureError.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the
-    tiny L1) or "linux"; options are members of machine.Spec.
+    tiny L1), "linux" or "host"; options are members of machine.Spec.
     """
     rows = sorted(rows, key=lambda row: row != L1_ROW)
     result = run(kernel, l1, rows, directory, **options)

@@ -44,7 +44,8 @@ PAGES_CASES = (
     'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs', 'dirty_log_read_while_l2_runs',
     'mapping_replaced', 'mapping_replaced_while_l2_runs',
     'pages_of_another_vmcs12_migrate_while_l2_runs', 'held_whatever_was_under_way',
-    'cleared_and_restarted', 'left_and_entered', 'entry_fails_in_hardware', 'destroyed_in_l2', 'memory_is_freed')
+    'cleared_and_restarted', 'left_and_entered', 'entry_fails_in_hardware',
+    'destroyed_in_l2', 'memory_is_freed')
 
 
 @dataclasses.dataclass
@@ -282,7 +283,7 @@ def memory(tree):
     """What the host's memory management can do with these pages; verify off."""
     return in_machine(machine.Spec(
         kernel=kernel('debian'), kvm_intel=build(tree, 'debian'), time_limit=MACHINE_LIMIT,
-        modules=['brd rd_nr=1 rd_size=131072'],
+        modules=[machine.SWAP_MODULE],
         program=[os.path.join(project.programs(), 'host_memory_test')]), 'used_pages_are_not_cold')
 
 
