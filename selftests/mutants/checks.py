@@ -222,6 +222,23 @@ def segment_cache(tree):
                                    time_limit=MACHINE_LIMIT))
 
 
+def known_fields_gaps(tree):
+    """verify=1, scheduled out and in at each place where it could harm; Debian's kernel."""
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as copy:
+        for name in build_inputs(tree):
+            os.makedirs(os.path.join(copy, os.path.dirname(name)), exist_ok=True)
+            shutil.copy(os.path.join(tree, name), os.path.join(copy, name))
+        with open(os.path.join(SELFTESTS, 'host', 'known_fields_gaps.patch'), 'rb') as file:
+            done = subprocess.run(['patch', '-p1', '--fuzz=0', '--force'], cwd=copy, stdin=file,
+                                  stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise BuildRefused('known_fields_gaps.patch does not apply; refresh it: ' + done.stdout)
+        return in_machine(machine.Spec(
+            kernel=kernel('debian'), kvm_intel=build(copy, 'debian'), kvm_intel_opts='verify=1',
+            append=machine.Spec.append + ' preempt=full tsc=unstable', time_limit=MACHINE_LIMIT,
+            program=[os.path.join(project.programs(), 'known_fields_test')]))
+
+
 def entry_spec(tree, options):
     return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
@@ -370,6 +387,7 @@ CHECKS = {
     'shadow-verify': shadow_verify,
     'shadow-preempted': shadow_preempted,
     'segment-cache': segment_cache,
+    'known-fields-gaps': known_fields_gaps,
     'entry': entry,
     'entry-verify': entry_verify,
     'shadow-absent': shadow_absent,
