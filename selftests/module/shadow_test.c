@@ -21,7 +21,7 @@
 #include "vmx.h"
 #include "apic.h"
 #include "kselftest.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define MANY		300	/* nested round trips */
 #define FEW		60	/* exits for other reasons meanwhile */

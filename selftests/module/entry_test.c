@@ -15,7 +15,7 @@
 #include "processor.h"
 #include "vmx.h"
 #include "kselftest.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define WARM_UP		4
 #define ROUNDS		20

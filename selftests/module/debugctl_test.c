@@ -16,7 +16,7 @@
 #include "processor.h"
 #include "vmx.h"
 #include "kselftest.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define MSR_DEBUGCTL		0x1d9
 #define DEBUGCTL_LBR		BIT(0)

@@ -19,7 +19,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define STOPS		1000
 #define HOST_SS		0x10

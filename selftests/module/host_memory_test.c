@@ -23,7 +23,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21

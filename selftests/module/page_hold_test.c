@@ -25,7 +25,7 @@
 #include "vmx.h"
 #include "apic.h"
 #include "kselftest.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define PAGE		4096ul
 #define SLOT		10	/* the pages under test */

@@ -25,7 +25,7 @@
 #include "processor.h"
 #include "vmx.h"
 #include "kselftest.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define IMAGES		300	/* spoilt ones */
 #define IMAGES_PER_VM	100

@@ -17,7 +17,7 @@
 #include "vmx.h"
 #include "apic.h"
 #include "kselftest.h"
-#include "fast_test.h"
+#include "lib/fast_test.h"
 
 #define L2_STACK	512
 #define ROUNDS		20
