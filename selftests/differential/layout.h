@@ -6,6 +6,10 @@
 #ifndef DIFFERENTIAL_LAYOUT_H
 #define DIFFERENTIAL_LAYOUT_H
 
+#include "processor.h"
+
+#include "differential/program.h"
+
 enum handed_page {
 	PAGE_VMCS0, PAGE_VMCS1, PAGE_VMCS2, PAGE_VMXON,
 	PAGE_MSR_BITMAP0, PAGE_MSR_BITMAP1, PAGE_IO_BITMAP_A, PAGE_IO_BITMAP_B,
@@ -43,6 +47,14 @@ enum {
 	CFG_BITS,
 };
 
+/* How to enter L2; the rest of the word is of user space, see l1_step(). */
+enum {
+	HOW_WRONG = 3,		/* 1: VMLAUNCH, 2: VMRESUME, whatever is right */
+	HOW_LONG = 1 << 4,
+	HOW_DIGEST = 1 << 5,
+	HOW_QUIET = 1 << 6,	/* one digest of all exits */
+};
+
 #define QUEUE		32
 #define LOG_ENTRIES	1024
 
@@ -70,5 +82,10 @@ struct mailbox {
 	uint64_t logged;
 	struct log_entry log[LOG_ENTRIES];
 };
+
+/* The guest's, by which user space starts and finds it. */
+extern struct mailbox box;
+void l1_code(void);
+void on_exception(struct ex_regs *regs);
 
 #endif

@@ -9,12 +9,12 @@
  *
  * Needs /dev/ram0 for swap, debugfs and the memory controller of cgroup v2.
  */
-#define _GNU_SOURCE
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -23,7 +23,10 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/guest.h"
+#include "lib/vm.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
@@ -83,10 +86,6 @@ static bool has_access;
 
 /* ---------------------------------------------------------------- guest -- */
 
-/* L1 keeps none of L2's registers. */
-#define L2_CLOBBERS "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", \
-		    "r12", "r13", "r14", "r15", "memory"
-
 static void ENTRY_POINT l2_guest_code(void)
 {
 	uint32_t low, high, msr;
@@ -102,11 +101,6 @@ static void ENTRY_POINT l2_guest_code(void)
 		asm volatile("push %%rbp; vmcall; pop %%rbp" : : :
 			     "rax", "rcx", "rdx", L2_CLOBBERS);
 	}
-}
-
-static bool vmx_can(uint32_t msr, uint32_t control)
-{
-	return rdmsr(msr) >> 32 & control;
 }
 
 static void start(struct vmx_pages *vmx)
@@ -440,11 +434,9 @@ static void try(int attempt, int state)
 	expect_pages_in_use();
 }
 
-static int tried, tried_in;
-
-static void try_next(void)
+static void attempt_in_state(void)
 {
-	try(tried, tried_in);
+	try(case_number / STATES, case_number % STATES);
 }
 
 /* ---------------------------------------------------------- userfaultfd -- */
@@ -584,12 +576,8 @@ static void used_pages_are_not_cold(void)
 
 static void verify_found_nothing(void)
 {
-	if (parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
-		return;
-	}
-	EXPECT(debugfs_value("kvm_intel_fast", "page_hold_verify_checks"), "never compared");
-	EXPECT(!debugfs_value("kvm_intel_fast", "page_hold_verify_mismatches"), "mismatches");
+	if (verify_is_on())
+		expect_verified("page_hold", true);
 }
 
 /* -------------------------------------------------------------------------- */
@@ -624,26 +612,37 @@ static void join_cgroup(void)
 	TEST_ASSERT(!mkdir(GROUP, 0755) && !write_file(GROUP "/cgroup.procs", pid), GROUP);
 }
 
+static const struct test_case other_cases[] = {
+	CASE(pages_come_by_userfaultfd),
+	CASE(used_pages_are_not_cold),
+	CASE(verify_found_nothing),
+};
+
+/* Each attempt in each state, then the others. */
+static struct test_case cases[ARRAY_SIZE(attempts) * STATES + ARRAY_SIZE(other_cases)];
+
+static void name_cases(void)
+{
+	static char names[ARRAY_SIZE(attempts) * STATES][128];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "%s_while_%s", attempts[i / STATES].name,
+			 state_names[i % STATES]);
+		cases[i] = (struct test_case){ names[i], attempt_in_state };
+	}
+	memcpy(cases + i, other_cases, sizeof(other_cases));
+}
+
 int main(int argc, char **argv)
 {
-	char name[128];
-
 	begin_test();
-	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(attempts) * STATES + 3);
+	name_cases();
 	pin_to_cpu(0);
 	use_swap();
 	join_cgroup();
 	create_vm();
-	for (tried = 0; tried < (int)ARRAY_SIZE(attempts); tried++)
-		for (tried_in = 0; tried_in < STATES; tried_in++) {
-			snprintf(name, sizeof(name), "%s_while_%s", attempts[tried].name,
-				 state_names[tried_in]);
-			run_case(name, try_next);
-		}
-	run_case("pages_come_by_userfaultfd", pages_come_by_userfaultfd);
-	run_case("used_pages_are_not_cold", used_pages_are_not_cold);
-	run_case("verify_found_nothing", verify_found_nothing);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

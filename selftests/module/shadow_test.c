@@ -9,7 +9,6 @@
  * that is about values first lets L1 walk all fields until all that can be are
  * shadowed (under stock: they exit, and the values are the same).
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -20,8 +19,9 @@
 #include "processor.h"
 #include "vmx.h"
 #include "apic.h"
-#include "kselftest.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define MANY		300	/* nested round trips */
 #define FEW		60	/* exits for other reasons meanwhile */
@@ -198,7 +198,7 @@ static void is(unsigned int line, uint64_t field, uint64_t got, uint64_t expecte
 #define IS(got, expected)		is(__LINE__, 0, got, expected)
 #define FIELD_IS(field, expected)	is(__LINE__, field, vmreadz(field), expected)
 
-#define L2_CLOBBERS "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", \
+#define ALL_BUT_RDI "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", \
 		    "r12", "r13", "r14", "r15", "memory"
 
 static void l2_guest_code(void)
@@ -212,7 +212,7 @@ static void l2_guest_code(void)
 			/* L1 skips the load, which is 3 bytes long. */
 			address = l2.address;
 			asm volatile("push %%rbp; mov (%%rdi), %%rax; pop %%rbp"
-				     : "+D"(address) : : L2_CLOBBERS);
+				     : "+D"(address) : : ALL_BUT_RDI);
 			break;
 		case L2_SEGMENT:
 			asm volatile("mov %%es, %0" : "=r"(l2.seen));
@@ -232,7 +232,7 @@ static void l2_guest_code(void)
 			/* Exits with another RSP, which L1 reads; "pushed" may change then. */
 			l2.down = l2.pushed;
 			asm volatile("push %%rbp; sub %0, %%rsp; vmcall; add %0, %%rsp; pop %%rbp"
-				     : "+m"(l2.down) : : "rdi", L2_CLOBBERS, "cc");
+				     : "+m"(l2.down) : : "rdi", ALL_BUT_RDI, "cc");
 			continue;
 		}
 		vmcall();
@@ -1353,13 +1353,10 @@ static void vmxoff_and_on(void)
 
 static void verify_found_nothing(void)
 {
-	if (!fast || parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
-		return;
-	}
-	EXPECT(debugfs_value("kvm_intel_fast", "shadow_verify_checks"), "verify never compared");
-	EXPECT(!debugfs_value("kvm_intel_fast", "shadow_verify_mismatches"), "%lu mismatches",
-	       debugfs_value("kvm_intel_fast", "shadow_verify_mismatches"));
+	if (!fast)
+		skip_reason = "shadow_copy is off";
+	else if (verify_is_on())
+		expect_verified("shadow", true);
 }
 
 static void state_restored_in_new_vm(void)
@@ -1374,11 +1371,7 @@ static void state_restored_in_new_vm(void)
 	ASK(SEGMENTS, .count = TURNS, .field = GUEST_FS_BASE, .how = READ);
 }
 
-#define CASE(function) { function, #function }
-static const struct {
-	void (*run)(void);
-	const char *name;
-} cases[] = {
+static const struct test_case cases[] = {
 	CASE(pml_index),
 	CASE(interrupt_status),
 	CASE(preemption_timer),
@@ -1436,23 +1429,13 @@ static void create_vm(void)
 
 int main(int argc, char **argv)
 {
-	unsigned int i, plan = 0;
-
 	begin_test();
 	fast = parameter("shadow_copy") == 'Y';
 	adaptive = fast && parameter("adaptive_shadow") == 'Y';
-
-	ksft_print_header();
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		plan += wanted(cases[i].name, argv + 1);
-	ksft_set_plan(plan);
 	ksft_print_msg("the set of shadowed fields is %s\n",
 		       adaptive ? "adaptive" : fast ? "fixed" : "stock's");
 	create_vm();
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (wanted(cases[i].name, argv + 1))
-			run_case(cases[i].name, cases[i].run);
-	}
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

@@ -10,7 +10,6 @@
  * expect_pages_in_use() looks at what L2 then meets.  A stale page would not
  * have what was just written.
  */
-#define _GNU_SOURCE
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,8 +23,10 @@
 #include "processor.h"
 #include "vmx.h"
 #include "apic.h"
-#include "kselftest.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/guest.h"
+#include "lib/vm.h"
 
 #define PAGE		4096ul
 #define SLOT		10	/* the pages under test */
@@ -118,10 +119,6 @@ static unsigned long l2_stack[VMCSS][L2_STACK];
 static bool launched[VMCSS];
 static uint64_t l2_left;
 
-/* L1 keeps none of L2's registers. */
-#define L2_CLOBBERS "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", \
-		    "r12", "r13", "r14", "r15", "memory"
-
 static void l2_rdmsr(void)
 {
 	uint32_t low, high;
@@ -181,11 +178,6 @@ static void ENTRY_POINT l2_guest_code(void)
 static uint64_t vmcs_gpa(uint64_t vmcs)
 {
 	return FIXED_GPA + vmcs * PAGE;
-}
-
-static bool vmx_can(uint32_t msr, uint32_t control)
-{
-	return rdmsr(msr) >> 32 & control;
 }
 
 static void set_mode(uint64_t mode)
@@ -353,12 +345,6 @@ static uint8_t *memory, *fixed;
 static bool holds, merges;	/* are the optimisations on in this module? */
 
 #define ASK(...) ask((struct request){ __VA_ARGS__ })
-
-/* 0 under stock, which then compares equal to itself. */
-static uint64_t counter(const char *name)
-{
-	return holds || merges ? debugfs_value("kvm_intel_fast", name) : 0;
-}
 
 static uint64_t page_misses(void)
 {
@@ -1583,15 +1569,11 @@ static void entry_fails_in_hardware(void)
 
 static void verify_found_nothing(void)
 {
-	if (parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
+	if (!verify_is_on())
 		return;
-	}
 	expect_pages_in_use();
-	EXPECT(!counter("page_hold_verify_mismatches"), "mismatches");
-	EXPECT(!counter("msr_bitmap_verify_mismatches"), "mismatches");
-	EXPECT(!holds || counter("page_hold_verify_checks"), "verify never compared");
-	EXPECT(!merges || counter("msr_bitmap_verify_checks"), "verify never compared");
+	expect_verified("page_hold", holds);
+	expect_verified("msr_bitmap", merges);
 }
 
 static void state_restored_in_new_vm(void)
@@ -1729,11 +1711,7 @@ static void memory_is_freed(void)
 	expect_pages_in_use();
 }
 
-#define CASE(function) { function, #function }
-static const struct {
-	void (*run)(void);
-	const char *name;
-} cases[] = {
+static const struct test_case cases[] = {
 	CASE(steady_state),
 	CASE(l1_stores_to_its_bitmap),
 	CASE(l1_stores_under_x2apic),
@@ -1777,29 +1755,18 @@ static const struct {
 	CASE(verify_found_nothing),
 };
 
-/* Without arguments all cases run, else those that are named. */
 int main(int argc, char **argv)
 {
-	unsigned int i, plan = 0;
-
 	begin_test();
 	holds = parameter("page_cache") == 'Y';
 	merges = parameter("msr_bitmap_cache") == 'Y';
-
-	ksft_print_header();
 	pin_to_cpu(0);
 	memory = map_anonymous(NULL, SLOT_PAGES * PAGE);
 	fixed = map_anonymous(NULL, VMCSS * PAGE);
 	create_vm();
 	ksft_print_msg("holds %d, merges %d; L1 has APIC-access %lu, VID %lu, PI %lu, x2APIC %lu\n",
 		       holds, merges, features.access, features.vid, features.pi, features.x2apic);
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		plan += wanted(cases[i].name, argv + 1);
-	ksft_set_plan(plan);
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (wanted(cases[i].name, argv + 1))
-			run_case(cases[i].name, cases[i].run);
-	}
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

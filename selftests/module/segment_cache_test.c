@@ -11,7 +11,6 @@
  * A thread of higher priority preempts the vCPU's: where the kernel is preemptible
  * (preempt=full), anywhere; elsewhere, where it is about to enter a guest.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,7 +18,9 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define STOPS		1000
 #define HOST_SS		0x10
@@ -115,27 +116,26 @@ static void ss_has_the_rights_of_its_selector(void)
 
 static void verify_found_nothing(void)
 {
-	if (parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
+	if (!verify_is_on())
 		return;
-	}
-	EXPECT(debugfs_value("kvm_intel_fast", "host_segments_verify_checks"), "never compared");
-	EXPECT(!debugfs_value("kvm_intel_fast", "host_segments_verify_mismatches"), "mismatches");
-	EXPECT(!debugfs_value("kvm_intel_fast", "known_fields_verify_mismatches"), "mismatches");
+	expect_verified("host_segments", true);
+	expect_verified("known_fields", false);
 }
 
-int main(void)
+static const struct test_case cases[] = {
+	CASE(ss_has_the_rights_of_its_selector),
+	CASE(verify_found_nothing),
+};
+
+int main(int argc, char **argv)
 {
 	vm_vaddr_t gva;
 
 	begin_test();
-	ksft_print_header();
-	ksft_set_plan(2);
 	vm = vm_create_with_one_vcpu(&vcpu, l1_guest_code);
 	vcpu_alloc_vmx(vm, &gva);
 	vcpu_args_set(vcpu, 1, gva);
-	run_case("ss_has_the_rights_of_its_selector", ss_has_the_rights_of_its_selector);
-	run_case("verify_found_nothing", verify_found_nothing);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

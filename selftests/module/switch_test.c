@@ -7,7 +7,6 @@
  *
  * Each case has a VM of its own, in which L1 plays the part that the case names.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,8 +15,10 @@
 #include "processor.h"
 #include "vmx.h"
 #include "apic.h"
-#include "kselftest.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/guest.h"
+#include "lib/vm.h"
 
 #define L2_STACK	512
 #define ROUNDS		20
@@ -617,35 +618,23 @@ static void tsx_ctrl_is_loaded(void)
 
 static void verify_found_nothing(void)
 {
-	static const char * const names[] = {
-		"cpuid", "user_return", "host_segments", "known_fields", "preemption_timer",
+	static const char * const subjects[] = {
+		"cpuid", "user_return", "host_segments", "known_fields",
 	};
-	char counter[64];
 	unsigned int i;
 
-	if (parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
+	if (!verify_is_on())
 		return;
-	}
 	create_vm(PART_CPUID);
 	for (i = 0; i < 2 * ROUNDS; i++)
 		EXPECT(run() != FINISHED, "round %u", i);
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(counter, sizeof(counter), "%s_verify_mismatches", names[i]);
-		EXPECT(!debugfs_value("kvm_intel_fast", counter), "%s", counter);
-		snprintf(counter, sizeof(counter), "%s_verify_checks", names[i]);
-		/* This L1 has no timer. */
-		EXPECT(debugfs_value("kvm_intel_fast", counter) ||
-		       !strcmp(names[i], "preemption_timer"), "%s", counter);
-	}
+	for (i = 0; i < ARRAY_SIZE(subjects); i++)
+		expect_verified(subjects[i], true);
+	expect_verified("preemption_timer", false);	/* this L1 has none */
 	kvm_vm_free(vm);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
-#define CASE(name) { #name, name }
+static const struct test_case cases[] = {
 	CASE(cpuid_follows_cr4),
 	CASE(syscall_goes_where_l2_said),
 	CASE(segments_after_exit),
@@ -656,18 +645,11 @@ static const struct {
 	CASE(l2_gets_each_event),
 	CASE(tsx_ctrl_is_loaded),
 	CASE(verify_found_nothing),
-#undef CASE
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
-	unsigned int i;
-
 	begin_test();
-
-	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(cases));
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		run_case(cases[i].name, cases[i].run);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	ksft_finished();
 }

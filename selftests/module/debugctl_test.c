@@ -7,7 +7,6 @@
  * Each case is a short sequence of requests that user space makes to the guest:
  * L1 waits in a loop for the next one, and so does L2.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -15,8 +14,9 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "kselftest.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define MSR_DEBUGCTL		0x1d9
 #define DEBUGCTL_LBR		BIT(0)
@@ -168,12 +168,6 @@ static void l1_guest_code(struct vmx_pages *vmx)
 
 static bool passes;	/* is the pass-through on in this module? */
 static bool single_stepping;
-
-/* A counter of kvm-intel-fast; only to be asked for while it is loaded. */
-static uint64_t counter(const char *name)
-{
-	return debugfs_value("kvm_intel_fast", name);
-}
 
 static void host_debugctl_set(int cpu, bool freeze)
 {
@@ -634,20 +628,12 @@ static void counters_are_summed(void)
 
 static void verify_found_nothing(void)
 {
-	if (parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
+	if (!verify_is_on())
 		return;
-	}
-	EXPECT(!passes || counter("debugctl_verify_checks"), "verify never compared");
-	EXPECT(!counter("debugctl_verify_mismatches"), "%lu mismatches",
-	       counter("debugctl_verify_mismatches"));
+	expect_verified("debugctl", passes);
 }
 
-#define CASE(function) { function, #function }
-static const struct {
-	void (*run)(void);
-	const char *name;
-} cases[] = {
+static const struct test_case cases[] = {
 	CASE(l1_reads_pass),
 	CASE(freeze_set_before_first_entry),
 	CASE(freeze_set_and_cleared),
@@ -669,21 +655,15 @@ static const struct {
 	CASE(verify_found_nothing),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
-	unsigned int i;
-
 	begin_test();
 	passes = parameter("debugctl_passthrough") == 'Y';
-
-	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(cases));
 	ksft_print_msg("L1's reads are expected %s\n", passes ? "not to exit" : "to exit");
 	pin_to_cpu(0);
 	host_debugctl_set(0, false);
 	create_vm();
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		run_case(cases[i].name, cases[i].run);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

@@ -11,7 +11,6 @@
  * Guest memory is a memfd.  It can be sealed against writing only when nobody
  * holds a page of it: so a page that the module kept is found, exactly.
  */
-#define _GNU_SOURCE
 #include <glob.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,8 +23,9 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "kselftest.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define IMAGES		300	/* spoilt ones */
 #define IMAGES_PER_VM	100
@@ -767,11 +767,7 @@ static void nothing_is_leaked(void)
 	kmemleak_finds_nothing();
 }
 
-#define CASE(function) { function, #function }
-static const struct {
-	void (*run)(void);
-	const char *name;
-} cases[] = {
+static const struct test_case cases[] = {
 	CASE(valid_image_is_accepted),
 	CASE(header_of_the_image),
 	CASE(contents_of_the_image),
@@ -781,16 +777,10 @@ static const struct {
 	CASE(nothing_is_leaked),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
-	unsigned int i;
-
 	begin_test();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE));
-
-	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(cases));
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		run_case(cases[i].name, cases[i].run);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	ksft_finished();
 }

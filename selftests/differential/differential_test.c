@@ -12,14 +12,9 @@
  *
  * Each program runs in a process and a VM of its own.
  */
-#define _GNU_SOURCE
-#include <linux/kvm.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/time.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -27,23 +22,15 @@
 #include "processor.h"
 #include "vmx.h"
 #include "evmcs.h"
-#include "kselftest.h"
 
-#include "differential/program.h"
-#include "differential/layout.h"
-#include "differential/image.h"
-
-#pragma GCC push_options
-#pragma GCC target("general-regs-only")
-#pragma GCC optimize("no-tree-loop-distribute-patterns")
-#include "differential/guest_base.h"
-#include "differential/guest_l2.h"
-#include "differential/guest_l1.h"
-#pragma GCC pop_options
-
-#include "differential/user.h"
-#include "differential/run.h"
 #include "differential/generator.h"
+#include "differential/image.h"
+#include "differential/layout.h"
+#include "differential/memory.h"
+#include "differential/run.h"
+#include "differential/state.h"
+#include "differential/transcript.h"
+#include "differential/user.h"
 
 static bool use_evmcs;
 static bool mark;
@@ -135,7 +122,7 @@ static unsigned int record_all(uint16_t *after)
 		record_bytes("page", page_memory(i), PAGE_BYTES);
 	after[3] = digest;
 	for (i = 0; i < PAGES; i++)
-		if (slot_flags[i] & KVM_MEM_LOG_DIRTY_PAGES)
+		if (slot_is_logged(i))
 			user_dirty_log(i);
 	after[4] = digest;
 	return END_PARTS;
@@ -167,7 +154,7 @@ static unsigned int run_program(const struct program *program)
 	unsigned int i;
 
 	create_vm();
-	run_guest();
+	run_guests();
 	for (i = 0; i < program->count && !ended; i++) {
 		run_step(i, &program->step[i]);
 		after_step[i] = digest;

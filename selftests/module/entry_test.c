@@ -14,8 +14,9 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "kselftest.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define WARM_UP		4
 #define ROUNDS		20
@@ -546,11 +547,6 @@ static bool quiet_hits(void)
 	return fast() && parameter("verify") == 'N';
 }
 
-static uint64_t counter(const char *name)
-{
-	return debugfs_value("kvm_intel_fast", name);
-}
-
 static void invalid_values_are_refused(void)
 {
 	int i;
@@ -808,34 +804,22 @@ static void segments_are_read_late(void)
 
 static void verify_found_nothing(void)
 {
-	static const char * const counters[] = {
-		"user_return_verify", "known_fields_verify", "checks_verify",
-		"mmu_roles_verify", "preemption_timer_verify", "vmcs02_verify",
-		"read_back_verify",
+	static const char * const subjects[] = {
+		"user_return", "known_fields", "checks", "mmu_roles", "preemption_timer",
+		"vmcs02", "read_back",
 	};
-	char name[64];
-	int i;
+	unsigned int i;
 
-	if (parameter("verify") != 'Y') {
-		skip_reason = "needs kvm_intel.verify=1";
+	if (!verify_is_on())
 		return;
-	}
 	start(l1_preemption_timer);
 	finish();
-	for (i = 0; i < ARRAY_SIZE(counters); i++) {
-		snprintf(name, sizeof(name), "%s_checks", counters[i]);
-		EXPECT(counter(name) > 0, "%s", name);
-		snprintf(name, sizeof(name), "%s_mismatches", counters[i]);
-		EXPECT(counter(name) == 0, "%s %lu", name, counter(name));
-	}
+	for (i = 0; i < ARRAY_SIZE(subjects); i++)
+		expect_verified(subjects[i], true);
 	kvm_vm_free(vm);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
-#define CASE(name) { #name, name }
+static const struct test_case cases[] = {
 	CASE(invalid_values_are_refused),
 	CASE(memory_is_checked_each_time),
 	CASE(another_vmcs_is_checked),
@@ -849,18 +833,12 @@ static const struct {
 	CASE(vmx_operation_starts_anew),
 	CASE(segments_are_read_late),
 	CASE(verify_found_nothing),
-#undef CASE
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
-	int i;
-
 	begin_test();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE));
-	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(cases));
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		run_case(cases[i].name, cases[i].run);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	ksft_finished();
 }
