@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 
-import machine
+from selftests.lab import machine
 
 SOURCE = 'nested.c'
 SECONDS_PER_SEED = 20

@@ -16,11 +16,11 @@ import shutil
 import subprocess
 import tempfile
 
-import initramfs
-import linux_l1
-import machine
+from scripts import TOP
+from selftests.lab import machine
+from selftests.lab.machine import initramfs, linux_l1
 
-GUEST = os.path.join(os.path.dirname(machine.HERE), 'guest')
+GUEST = os.path.join(TOP, 'selftests', 'guest')
 SOURCE = os.path.join(GUEST, 'field_walk_l1.c')
 L1_KERNEL = 'debian'
 # What makes most addresses of L1 the same in every run.

@@ -5,13 +5,8 @@ On a CPU that has SPEC_CTRL, IBPB and MD_CLEAR, under the default mitigations.
 Invariant: a count that is 0 on stock proves nothing and fails.
 """
 
-import os
-import sys
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lab'))
-sys.dont_write_bytecode = True
-import figures          # noqa: E402
-import machine          # noqa: E402
+from selftests.lab import machine
+from selftests.lab.bench import figures
 
 ITERATIONS = 1000       # of exit_bench
 MSR_SPEC_CTRL = '0x48'

@@ -15,9 +15,9 @@ import os
 import subprocess
 import sys
 
-import machine
+from scripts import TOP
+from . import machine
 
-TOP = os.path.dirname(os.path.dirname(machine.HERE))
 # arguments: what make is told to build for it
 Kernel = collections.namedtuple('Kernel', 'directory release headers arguments')
 

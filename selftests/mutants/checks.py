@@ -16,17 +16,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 
-SELFTESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(SELFTESTS, 'lab'), os.path.join(SELFTESTS, 'host')]
-sys.dont_write_bytecode = True
-import initramfs        # noqa: E402
-import machine          # noqa: E402
-import mitigations      # noqa: E402
-import project          # noqa: E402
+from scripts import TOP
+from selftests.host import mitigations
+from selftests.lab import machine, project
+from selftests.lab.machine import initramfs
+
+SELFTESTS = os.path.join(TOP, 'selftests')
 
 # What a module is built from.
 BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches', 'Documentation')

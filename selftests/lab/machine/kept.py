@@ -25,7 +25,7 @@ import tempfile
 import time
 import zlib
 
-import initramfs
+from . import initramfs
 
 VARIABLE = 'STOCK_RUNS'
 KEEP_DAYS = 14          # of a result that was not used

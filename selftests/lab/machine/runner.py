@@ -22,12 +22,9 @@ import sys
 import tempfile
 import time
 
-import directboot
-import initramfs
-import kept
-import verdict
+from scripts import TOP
+from . import directboot, initramfs, kept, verdict
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
 # The emulated clock.  One instruction is one tick of the TSC; a second of the
 # machine is IPS of them.  The kernel is told, because the CPU models claim the
@@ -76,7 +73,7 @@ class LabError(Exception):
 
 def tool(*argv):
     """Run one of our helpers that prints a path; its progress goes to stderr."""
-    done = subprocess.run([os.path.join(HERE, argv[0]), *argv[1:]],
+    done = subprocess.run([os.path.join(TOP, 'selftests', 'lab', argv[0]), *argv[1:]],
                           stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise LabError('%s failed; see above' % ' '.join(argv))
@@ -87,7 +84,7 @@ def tool(*argv):
 def choose_kernel():
     """Let all that this process starts use one version, said once."""
     if not os.environ.get('KVM_INTEL_FAST_KERNEL'):
-        done = subprocess.run([os.path.join(HERE, '..', '..', 'scripts', 'resolve')],
+        done = subprocess.run([os.path.join(TOP, 'scripts', 'resolve')],
                               stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise LabError('there is no kernel to run; see above')

@@ -6,7 +6,7 @@ on x86/Intel" (KVM Forum 2017).  Its published figures stand in columns of their
 own: cycles of another machine, not to be compared in number with instructions.
 """
 
-import rows as measured
+from . import rows as measured
 
 ROWS = {name: row.title for name, row in measured.ROWS.items()}
 VARIANTS = measured.VARIANTS

@@ -11,10 +11,9 @@ was measured to its end.
 import os
 import re
 
-import figures
-import linux_l1
-import machine
-import project
+from .. import machine, project
+from ..machine import linux_l1
+from . import figures
 
 L1_ROW = 'l1_cpuid'     # the one row in which no L2 runs
 TIME_LIMIT = 300        # seconds for one machine with the tiny L1

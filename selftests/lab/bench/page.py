@@ -13,8 +13,7 @@ import os
 import re
 import zlib
 
-import figures
-import tables
+from . import figures, tables
 
 VARIANTS = ('stock', 'fast', '2017')
 # An L2 exit whose call stacks are shown.
