@@ -7,5 +7,5 @@ What is imported here is what others call; linux_l1 and tree_kernel beside it th
 import by name.
 """
 
-from .runner import (LabError, SWAP_MODULE, Spec, carried, exit_status, explain,
+from .runner import (SWAP_MODULE, Spec, carried, exit_status, explain,
                      kernel_directory, read, run, save, tool)

@@ -12,23 +12,12 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
+
+from scripts import cache
+from scripts.command import SetupError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUEST_PROGRAMS = ('init', 'e9', 'poweroff')
-
-
-class GuestError(Exception):
-    """Something that should go into the machine is missing or unusable."""
-
-
-def cache_directory():
-    base = os.environ.get('KVM_INTEL_FAST_CACHE')
-    if not base:
-        base = os.path.join(os.environ.get('XDG_CACHE_HOME')
-                            or os.path.expanduser('~/.cache'), 'kvm-intel-fast')
-    os.makedirs(base, exist_ok=True)
-    return base
 
 
 def guest_programs():
@@ -39,23 +28,13 @@ def guest_programs():
         if name.endswith(('.c', '.h')):
             with open(os.path.join(source, name), 'rb') as file:
                 digest.update(name.encode() + file.read())
-    final = os.path.join(cache_directory(), 'guest', digest.hexdigest()[:16])
-    if os.path.isdir(final):
-        return final
-    os.makedirs(os.path.dirname(final), exist_ok=True)
-    work = tempfile.mkdtemp(dir=os.path.dirname(final))
-    try:
-        for name in GUEST_PROGRAMS:
-            subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s',
-                            '-o', os.path.join(work, name),
-                            os.path.join(source, name + '.c')], check=True)
-        try:
-            os.rename(work, final)
-        except OSError:                 # another run was faster
-            if not os.path.isdir(final):
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    final = os.path.join(cache.directory(), 'guest', digest.hexdigest()[:16])
+    if not os.path.isdir(final):
+        with cache.new_folder(final) as new:
+            for name in GUEST_PROGRAMS:
+                subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s',
+                                '-o', os.path.join(new, name),
+                                os.path.join(source, name + '.c')], check=True)
     return final
 
 
@@ -106,7 +85,7 @@ class Archive:
             if data[:4] == b'\x7fELF':
                 self._libraries(host, data)
         else:
-            raise GuestError('%s does not exist or is no file or directory' % host)
+            raise SetupError('%s does not exist or is no file or directory' % host)
 
     def _libraries(self, host, data):
         """What a dynamically linked program needs, at the same paths."""
@@ -132,7 +111,7 @@ def base_archive():
         archive.copy(os.path.join(programs, name), 'init' if name == 'init' else 'bin/' + name)
     busybox = shutil.which('busybox')
     if not busybox:
-        raise GuestError('busybox is missing; apt-get install busybox-static')
+        raise SetupError('busybox is missing; apt-get install busybox-static')
     archive.copy(busybox, 'bin/busybox')
     applets = subprocess.run([busybox, '--list'], stdout=subprocess.PIPE, text=True,
                              check=True).stdout.split()

@@ -14,8 +14,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 
+from scripts import cache
+from scripts.command import SetupError
 from . import initramfs, kept, runner, verdict
 
 START = os.path.join(initramfs.HERE, 'guest', 'start-linux-l1')
@@ -72,13 +73,13 @@ def qemu():
         path = shutil.which(name)
         if path:
             return path
-    raise runner.LabError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
+    raise SetupError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
 
 
 def firmware(name):
     path = os.path.join(FIRMWARE_DIRECTORY, name)
     if not os.path.exists(path):
-        raise runner.LabError('%s is missing; apt-get install qemu-system-data' % path)
+        raise SetupError('%s is missing; apt-get install qemu-system-data' % path)
     return path
 
 
@@ -95,7 +96,7 @@ def place(content, path):
     """Write bytes; copy a file, or link it when it is one of the cache."""
     if isinstance(content, bytes):
         runner.save('/', path, content)
-    elif content.startswith(initramfs.cache_directory() + os.sep):
+    elif content.startswith(cache.directory() + os.sep):
         os.link(content, path)
     else:
         shutil.copy(content, path)
@@ -120,22 +121,11 @@ def contents_of(guest):
 def payload(guest):
     """Make the directory that L0 gets as /l1, unless it is there; its path."""
     contents = contents_of(guest)
-    final = os.path.join(initramfs.cache_directory(), 'linux-l1', digest(contents))
-    if os.path.isdir(final):
-        return final
-    os.makedirs(os.path.dirname(final), exist_ok=True)
-    work = tempfile.mkdtemp(dir=os.path.dirname(final))
-    try:
-        for name, content in contents.items():
-            place(content, os.path.join(work, name))
-        os.chmod(work, 0o755)
-        try:
-            os.rename(work, final)
-        except OSError:                 # another run was faster
-            if not os.path.isdir(final):
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    final = os.path.join(cache.directory(), 'linux-l1', digest(contents))
+    if not os.path.isdir(final):
+        with cache.new_folder(final) as new:
+            for name, content in contents.items():
+                place(content, os.path.join(new, name))
     return final
 
 

@@ -23,6 +23,7 @@ import tempfile
 import time
 
 from scripts import TOP
+from scripts.command import SetupError
 from . import directboot, initramfs, kept, verdict
 
 MIB = 1 << 20
@@ -67,16 +68,12 @@ class Spec:
     reference: bool = False             # kvm_intel is a path, but not a module under test
 
 
-class LabError(Exception):
-    """The machine could not be set up; says what to do."""
-
-
 def tool(*argv):
     """Run one of our helpers that prints a path; its progress goes to stderr."""
     done = subprocess.run([os.path.join(TOP, 'selftests', 'lab', argv[0]), *argv[1:]],
                           stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise LabError('%s failed; see above' % ' '.join(argv))
+        raise SetupError('%s failed; see above' % ' '.join(argv))
     return done.stdout.strip().splitlines()[-1]
 
 
@@ -87,15 +84,15 @@ def choose_kernel():
         done = subprocess.run([os.path.join(TOP, 'scripts', 'resolve')],
                               stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            raise LabError('there is no kernel to run; see above')
+            raise SetupError('there is no kernel to run; see above')
         os.environ['KVM_INTEL_FAST_KERNEL'] = done.stdout.splitlines()[0]
 
 
 def kernel_directory(name):
     if os.path.isdir(name):
         if not os.path.exists(os.path.join(name, 'vmlinux')):
-            raise LabError('%s holds no vmlinux; expected a directory as made by '
-                           'selftests/lab/kernel' % name)
+            raise SetupError('%s holds no vmlinux; expected a directory as made by '
+                             'selftests/lab/kernel' % name)
         return os.path.abspath(name)
     if '=' not in name:
         choose_kernel()
@@ -133,7 +130,7 @@ def add_module(archive, plan, kernel, name, path=None, options=''):
     if not os.path.exists(path):
         if path.startswith(kernel):     # built in, or the kernel script refused
             return
-        raise LabError('%s does not exist; build the module first' % path)
+        raise SetupError('%s does not exist; build the module first' % path)
     guest = '/lab/modules/%s.ko' % name
     with open(path, 'rb') as file:
         archive.file(guest, unsigned(file.read()), 0o644)
@@ -269,7 +266,7 @@ def out_path(directory, name):
     """Where a frame out/... goes; never outside directory."""
     path = os.path.normpath(os.path.join(directory, name))
     if not path.startswith(os.path.join(directory, 'out') + os.sep):
-        raise LabError('the guest sent a file with the name %r' % name)
+        raise SetupError('the guest sent a file with the name %r' % name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return path
 
@@ -344,10 +341,7 @@ class Output:
 
     def keep(self):
         if self.key and not self.kept:
-            try:
-                kept.store(self.key, self.work, self.inputs, self.used)
-            except kept.Different as error:
-                raise LabError(str(error)) from error
+            kept.store(self.key, self.work, self.inputs, self.used)
 
 
 def run(spec, directory):
