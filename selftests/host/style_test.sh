@@ -9,7 +9,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
-. "$here/tap.sh"
+. "$top/selftests/tap.sh"
 arguments 0 1 "$@"
 kdir=${1:-}
 [ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
