@@ -7,5 +7,7 @@ What is imported here is what others call; linux_l1 and tree_kernel beside it th
 import by name.
 """
 
-from .runner import (SWAP_MODULE, Spec, carried, exit_status, explain,
-                     kernel_directory, read, run, save, tool)
+from .files import read, save
+from .runner import exit_status, explain, run, run_and_show
+from .spec import SWAP_MODULE, Spec, add_options, carried
+from .tools import kernel_directory, tool

@@ -18,6 +18,9 @@ import shutil
 from scripts import cache
 from scripts.command import SetupError
 from . import initramfs, kept, runner, verdict
+from .files import read, save
+from .spec import Spec, carried
+from .tools import kernel_directory
 
 START = os.path.join(initramfs.HERE, 'guest', 'start-linux-l1')
 QEMU = ('qemu-system-x86_64-microvm', 'qemu-system-x86_64')
@@ -56,7 +59,7 @@ def add_guest_options(parser):
     add('--l1-log-level', type=int, default=default.l1_log_level, metavar='LEVEL',
         help="of L1's kernel log, bring home lines as severe as that "
         '(default: %(default)s; 7: all of it, which takes a quarter longer)')
-    add('--l1-file', dest='l1_files', action='append', type=runner.carried, default=[],
+    add('--l1-file', dest='l1_files', action='append', type=carried, default=[],
         metavar='HOST[:GUEST]', help='carry a file or directory into L1')
 
 
@@ -87,7 +90,7 @@ def digest(contents):
     total = hashlib.sha256()
     for name, content in sorted(contents.items()):
         if isinstance(content, str):
-            content = runner.read(content)
+            content = read(content)
         total.update(b'%s %s\n' % (name.encode(), hashlib.sha256(content).digest()))
     return total.hexdigest()[:16]
 
@@ -95,7 +98,7 @@ def digest(contents):
 def place(content, path):
     """Write bytes; copy a file, or link it when it is one of the cache."""
     if isinstance(content, bytes):
-        runner.save('/', path, content)
+        save('/', path, content)
     elif content.startswith(cache.directory() + os.sep):
         os.link(content, path)
     else:
@@ -104,13 +107,13 @@ def place(content, path):
 
 def contents_of(guest):
     """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
-    kernel = runner.kernel_directory(guest.l1_kernel)
+    kernel = kernel_directory(guest.l1_kernel)
     emulator = qemu()
     contents = {
         'start': START, os.path.basename(emulator): emulator,
         'vmlinux': os.path.join(kernel, 'vmlinux'),
-        'initrd': runner.root_file_system(
-            runner.Spec(program=guest.program, files=guest.l1_files,
+        'initrd': initramfs.root_file_system(
+            Spec(program=guest.program, files=guest.l1_files,
                          log_level=guest.l1_log_level), kernel),
         'parameters': parameters(guest).encode(),
         'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
@@ -141,13 +144,13 @@ def judge(l0, frames, console, allowed):
 
 def keep_output(frames, console, directory):
     """Turn what L0 left of L1 into files like those that L0's own program has."""
-    runner.save(directory, 'stdout.txt', frames.get('stdout', b''))
-    runner.save(directory, 'out/l1-console.txt', console)
-    runner.save(directory, 'out/l1-dmesg.txt',
+    save(directory, 'stdout.txt', frames.get('stdout', b''))
+    save(directory, 'out/l1-console.txt', console)
+    save(directory, 'out/l1-dmesg.txt',
                  verdict.clean_log(frames.get('dmesg', b'')).encode())
     for name, data in frames.items():
         if name.startswith('out/'):
-            runner.save('/', runner.out_path(directory, name), data)
+            save('/', runner.out_path(directory, name), data)
 
 
 def run(spec, guest, directory):
@@ -156,9 +159,9 @@ def run(spec, guest, directory):
     spec = dataclasses.replace(spec, program=['/l1/start'],
                                files=spec.files + [(payload(guest), '/l1')])
     result = runner.run(spec, directory)
-    console = runner.read(os.path.join(directory, 'stdout.txt'))
+    console = read(os.path.join(directory, 'stdout.txt'))
     raw = os.path.join(directory, 'out', 'l1-frames')
-    frames = verdict.collect(runner.read(raw))
+    frames = verdict.collect(read(raw))
     meta = verdict.metadata(frames)
     keep_output(frames, console, directory)
     if os.path.exists(raw):
@@ -178,5 +181,5 @@ def run(spec, guest, directory):
         'l1_memory_mib': guest.l1_memory,
         'l1_ticks': {when: runner.number(meta, when + '_ticks')
                      for when in ('init', 'start', 'stop', 'end')}})
-    runner.save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
+    save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
     return result
