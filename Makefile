@@ -49,7 +49,7 @@ $(out)/.inputs: FORCE
 	{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 $(out)/.prepared: $(out)/.inputs $(addprefix scripts/,prepare apply check-hooks review \
-		stock_code.py command.py lib.sh) \
+		stock_code.py command.py cache.py __init__.py lib.sh) \
 		$(wildcard patches/*/*) $(tarballs) \
 		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm' '$(SERIES)'

@@ -8,22 +8,12 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/lib.sh"
+. "$here/../tap.sh"
 arguments 0 0 "$@"
 kernel=${KERNEL:-mini}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-count=0 failed=0
-
-ok() {	# ok STATUS DESCRIPTION
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $2"
-		sed 's/^/# /' "$work/stderr"
-	fi
-}
+tap_log=$work/stderr
 
 # lab EXPECTED DESCRIPTION OPTIONS...: the exit status of run must be EXPECTED.
 lab() {
@@ -69,7 +59,7 @@ kept() {
 echo "echo $$ $RANDOM $(date +%s)" >"$work/script"
 script=(--file "$work/script:/script" -- sh /script)
 path_of_kept() { sed -n "s,.*\"kept_as\": \"\(..*\)\".*,$cache/\1.tar.gz,p" "$work/out/result.json"; }
-cache=${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}/runs
+cache=$(cache_folder)/runs
 kept no 'a machine with stock runs' "${script[@]}"
 cp "$work/out/stdout.txt" "$work/before"
 first=$(path_of_kept)
@@ -131,5 +121,4 @@ broken left_active 'VMXOFF, and 1 VMCSs are active, one at 0x'
 broken offline 'the CPU is halted for good, and 1 VMCSs are active, one at 0x.*CPU 1' \
 	'echo 0 >/sys/devices/system/cpu/cpu1/online; sleep 1'
 
-echo "1..$count"
-[ "$failed" = 0 ]
+finish

@@ -16,17 +16,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 
-SELFTESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(SELFTESTS, 'lab'), os.path.join(SELFTESTS, 'host')]
-sys.dont_write_bytecode = True
-import initramfs        # noqa: E402
-import machine          # noqa: E402
-import mitigations      # noqa: E402
-import project          # noqa: E402
+from scripts import TOP, cache
+from selftests.host import mitigations
+from selftests.lab import machine, project
+
+SELFTESTS = os.path.join(TOP, 'selftests')
 
 # What a module is built from.
 BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches', 'Documentation')
@@ -62,8 +59,9 @@ class BuildRefused(Exception):
     """The module does not build; the message is what make said."""
 
 
-def cache():
-    return os.path.join(initramfs.cache_directory(), 'mutants')
+def folder():
+    """Of the cache: trees, and modules that were built."""
+    return os.path.join(cache.directory(), 'mutants')
 
 
 def build_inputs(tree):
@@ -92,17 +90,15 @@ def key(tree, name):
 def build(tree, name):
     """The module of tree for a kernel; kept under a hash of all that goes in."""
     on = project.kernel(name)
-    kept = os.path.join(cache(), 'modules', key(tree, name) + '.ko')
+    kept = os.path.join(folder(), 'modules', key(tree, name) + '.ko')
     if not os.path.exists(kept):
         done = project.make(on, tree=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             timeout=MAKE_LIMIT)
         if done.returncode:
             lines = [line for line in done.stdout.splitlines() if not line.startswith('make')]
             raise BuildRefused('\n'.join(lines))
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        new = '%s.%d' % (kept, threading.get_ident())
-        shutil.copy(project.module_path(on, tree=tree), new)
-        os.rename(new, kept)
+        with cache.new_file(kept) as new:
+            shutil.copy(project.module_path(on, tree=tree), new)
     os.utime(kept)
     return kept
 

@@ -17,7 +17,9 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define STOPS	20
 #define ROUNDS	200	/* nested round trips from one stop to the next */
@@ -77,23 +79,23 @@ static void scheduled_in_anywhere(void)
 	switches = after.ru_nivcsw + after.ru_nvcsw - before.ru_nivcsw - before.ru_nvcsw;
 	ksft_print_msg("%u round trips, scheduled out %ld times\n", STOPS * ROUNDS, switches);
 	EXPECT(switches >= STOPS, "%ld times scheduled out", switches);
-	EXPECT(debugfs_value("kvm_intel_fast", "known_fields_verify_checks"), "never compared");
-	EXPECT(!debugfs_value("kvm_intel_fast", "known_fields_verify_mismatches"), "mismatches");
+	if (verify_is_on())
+		expect_verified("known_fields", true);
 }
 
-int main(void)
+static const struct test_case cases[] = {
+	CASE(scheduled_in_anywhere),
+};
+
+int main(int argc, char **argv)
 {
 	vm_vaddr_t gva;
 
 	begin_test();
-	ksft_print_header();
-	ksft_set_plan(1);
-	if (parameter("verify") != 'Y')
-		ksft_exit_skip("it needs kvm_intel with verify=1\n");
 	vm = vm_create_with_one_vcpu(&vcpu, l1_guest_code);
 	vcpu_alloc_vmx(vm, &gva);
 	vcpu_args_set(vcpu, 1, gva);
-	run_case("scheduled_in_anywhere", scheduled_in_anywhere);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }

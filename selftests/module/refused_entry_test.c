@@ -15,7 +15,9 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "vmx.h"
-#include "fast_test.h"
+
+#include "lib/cases.h"
+#include "lib/vm.h"
 
 #define ROUNDS	2000	/* nested round trips until ES is read without an exit */
 #define LAST	100	/* of which none may exit for ES */
@@ -106,7 +108,7 @@ static bool shadowed(void)
 
 static uint64_t vmread_exits(void)
 {
-	return shadowed() ? debugfs_value("kvm_intel_fast", "shadow_exit_vmread") : 0;
+	return counter("shadow_exit_vmread");
 }
 
 /* Return: ES, as L1 reads it after its VMRESUME failed. */
@@ -150,28 +152,27 @@ static void l1_did_not_look(void)
 
 static void verify_found_nothing(void)
 {
-	if (parameter("verify") != 'Y') {
-		skip_reason = "verify is off";
+	if (!verify_is_on())
 		return;
-	}
-	EXPECT(debugfs_value("kvm_intel_fast", "shadow_verify_checks"), "never compared");
-	EXPECT(!debugfs_value("kvm_intel_fast", "shadow_verify_mismatches"), "mismatches");
-	EXPECT(!debugfs_value("kvm_intel_fast", "read_back_verify_mismatches"), "mismatches");
+	expect_verified("shadow", true);
+	expect_verified("read_back", false);
 }
 
-int main(void)
+static const struct test_case cases[] = {
+	CASE(l1_looked_before),
+	CASE(l1_did_not_look),
+	CASE(verify_found_nothing),
+};
+
+int main(int argc, char **argv)
 {
 	vm_vaddr_t gva;
 
 	begin_test();
-	ksft_print_header();
-	ksft_set_plan(3);
 	vm = vm_create_with_one_vcpu(&vcpu, l1_guest_code);
 	vcpu_alloc_vmx(vm, &gva);
 	vcpu_args_set(vcpu, 1, gva);
-	run_case("l1_looked_before", l1_looked_before);
-	run_case("l1_did_not_look", l1_did_not_look);
-	run_case("verify_found_nothing", verify_found_nothing);
+	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();
 }
