@@ -25,6 +25,7 @@ import time
 import directboot
 import initramfs
 import kept
+import reach
 import verdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -282,10 +283,10 @@ def save(directory, name, data):
         file.write(data)
 
 
-def window_files(directory):
-    """What the emulator counted, by function and by call stack."""
-    return [path for name in ('counters', 'stacks')
-            for path in glob.glob(os.path.join(directory, name + '.*.json'))]
+def counted_files(directory):
+    """What the emulator counted: in windows, by function and by call stack; in the whole run."""
+    return [path for name in ('counters.*.json', 'stacks.*.json', reach.FILE)
+            for path in glob.glob(os.path.join(directory, name))]
 
 
 def keep_output(work, frames, directory):
@@ -299,7 +300,7 @@ def keep_output(work, frames, directory):
     for name, data in frames.items():
         if name.startswith('out/'):
             save(os.path.dirname(out_path(directory, name)), os.path.basename(name), data)
-    for path in window_files(work):
+    for path in counted_files(work):
         shutil.move(path, os.path.join(directory, os.path.basename(path)))
 
 
@@ -309,9 +310,24 @@ def clear(directory):
                  'result.json'):
         if os.path.exists(os.path.join(directory, name)):
             os.unlink(os.path.join(directory, name))
-    for path in window_files(directory):
+    for path in counted_files(directory):
         os.unlink(path)
     shutil.rmtree(os.path.join(directory, 'out'), ignore_errors=True)
+
+
+def bring_reach(directory):
+    """Copy what the machine reached to where reach.py says, if that is asked for."""
+    target = os.environ.get(reach.VARIABLE)
+    if not target:
+        return
+    source = os.path.join(directory, reach.FILE)
+    if not os.path.exists(source):
+        raise LabError('%s is set, and the emulator left no %s; let selftests/lab/bochs/build make '
+                       'the emulator' % (reach.VARIABLE, reach.FILE))
+    os.makedirs(target, exist_ok=True)
+    handle, path = tempfile.mkstemp(dir=target, prefix='reach.', suffix='.json')
+    os.close(handle)
+    shutil.copy(source, path)
 
 
 def last_lines(frames, work, count=20):
@@ -378,6 +394,8 @@ def run(spec, directory):
         if status == 'ok' and number(meta, 'exit') == 0:
             output.keep()
         keep_output(work, frames, directory)
+        if status == 'ok':
+            bring_reach(directory)
         if 'start_ticks' not in meta and 'end' not in frames:
             save(directory, 'frames.txt', read(os.path.join(work, 'frames')))
         result = {
