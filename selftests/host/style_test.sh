@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # style_test.sh [KDIR] - checkpatch --strict and sparse are clean on our kernel
-# code; imports go one way; every file names its licence
+# code; imports go one way; every file names its licence; two pages fit the tests
 #
 # KDIR is the build folder of a kernel (default: of the lab's Debian kernel).
 set -uo pipefail
@@ -87,4 +87,5 @@ check "sparse: the modules of the machines" others_are_clean
 check "imports go one way" imports_go_one_way
 check "every file names its licence" licensed
 check "each line of a table \"how we know\" has a mutant" selftests/mutants/inputs
+check "the page of what the tests reach has all groups and names" selftests/reach --check
 finish

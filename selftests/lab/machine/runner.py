@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from scripts.command import SetupError
-from . import directboot, initramfs, kept, verdict
+from . import directboot, initramfs, kept, reach, verdict
 from .files import read, save
 from .tools import kernel_directory, tool
 
@@ -134,10 +134,10 @@ def out_path(directory, name):
     return path
 
 
-def window_files(directory):
-    """What the emulator counted, by function and by call stack."""
-    return [path for name in ('counters', 'stacks')
-            for path in glob.glob(os.path.join(directory, name + '.*.json'))]
+def counted_files(directory):
+    """What the emulator counted: in windows, by function and by call stack; in the whole run."""
+    return [path for name in ('counters.*.json', 'stacks.*.json', reach.FILE)
+            for path in glob.glob(os.path.join(directory, name))]
 
 
 def keep_output(work, frames, directory):
@@ -151,7 +151,7 @@ def keep_output(work, frames, directory):
     for name, data in frames.items():
         if name.startswith('out/'):
             save(os.path.dirname(out_path(directory, name)), os.path.basename(name), data)
-    for path in window_files(work):
+    for path in counted_files(work):
         shutil.move(path, os.path.join(directory, os.path.basename(path)))
 
 
@@ -161,7 +161,7 @@ def clear(directory):
                  'result.json'):
         if os.path.exists(os.path.join(directory, name)):
             os.unlink(os.path.join(directory, name))
-    for path in window_files(directory):
+    for path in counted_files(directory):
         os.unlink(path)
     shutil.rmtree(os.path.join(directory, 'out'), ignore_errors=True)
 
@@ -227,6 +227,8 @@ def run(spec, directory):
         if status == 'ok' and number(meta, 'exit') == 0:
             output.keep()
         keep_output(work, frames, directory)
+        if status == 'ok':
+            reach.bring(directory)
         if 'start_ticks' not in meta and 'end' not in frames:
             save(directory, 'frames.txt', read(os.path.join(work, 'frames')))
         result = {
