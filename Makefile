@@ -24,7 +24,7 @@ export ALLOW_UNREVIEWED
 release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
 out := build/$(release)$(if $(SERIES),-$(SERIES))
-module := $(out)/kvm-intel-$(if $(SERIES),2017,fast).ko
+module := $(out)/kvm-intel-$(or $(SERIES),fast).ko
 sources := $(wildcard vmx/*.[ch] nested/*.[ch])
 tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
 

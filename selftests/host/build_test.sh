@@ -175,7 +175,7 @@ source_tree_as_ksrc() {
 
 # Stock with these patches: none of our parameters, but all of stock's.
 regressions_build_without_our_files() {
-	local built=build/$release-regressions/kvm-intel-2017.ko
+	local built=build/$release-regressions/kvm-intel-regressions.ko
 	[ "$(modinfo -F name "$built")" = kvm_intel ] &&
 		modinfo -F parm "$built" | grep -q '^preemption_timer:' &&
 		! modinfo -F parm "$built" | grep '^verify:'

@@ -62,7 +62,7 @@ def make(on, *words, tree=TOP, **options):
 def module_path(on, series='', tree=TOP):
     """Where make leaves the module."""
     return os.path.join(tree, 'build', '-'.join(filter(None, [on.release, series])),
-                        'kvm-intel-%s.ko' % ('2017' if series else 'fast'))
+                        'kvm-intel-%s.ko' % (series or 'fast'))
 
 
 @functools.lru_cache(maxsize=None)
