@@ -11,12 +11,13 @@
  * fires before the deadline it is armed again, in the callback; when it fires while
  * L1 runs nothing happens.  L2 exits at its deadline, as under stock.
  *
- * | input		| how we know						|
- * |--------------------|-------------------------------------------------------|
- * | the deadline	| given at each nested entry				|
- * | what it is armed for | read from the hrtimer				|
- * | its CPU		| read from the hrtimer: kvm.ko moves it with the vCPU	|
- * | the end of VMX operation | free_nested() cancels it			|
+ * | input | how we know | mutants |
+ * |---|---|---|
+ * | the deadline | given at each nested entry | `preemption-timer-early` |
+ * | what it is armed for | read from the hrtimer | `preemption-timer-late` |
+ * | its CPU | read from the hrtimer: kvm.ko moves it with the vCPU |
+ *   `preemption-timer-cpu-ignored` |
+ * | the end of VMX operation | free_nested() cancels it | `preemption-timer-outlives-vm` |
  *
  * The vCPU's thread writes deadline and running, then looks whether the hrtimer is
  * queued; the callback runs after it was dequeued, then reads them.  With the

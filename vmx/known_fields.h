@@ -12,13 +12,17 @@
  * only while its valid bit is clear: a VM exit clears that bit and no other.  None of
  * the fields is one of the major controls, whose values stock remembers itself.
  *
- * | who writes a field			| how we know			|
- * |------------------------------------|-------------------------------|
- * | vmcs_write*() with a constant field | this is in it		|
- * | the same with a variable field (a segment) | everything forgotten	|
- * | __vmcs_writel()			| of a shadow VMCS only		|
- * | a new VMCS				| alloc_loaded_vmcs() forgets	|
- * | VMCLEAR, another CPU, power management | a VMCS keeps its contents	|
+ * | who writes a field | how we know | mutants |
+ * |---|---|---|
+ * | vmcs_write*() with a constant field | this is in it | `known-field-value-not-compared` |
+ * | the same with a variable field (a segment) | everything forgotten | none: no writer today |
+ * | a VM exit | VM_ENTRY_INTR_INFO_FIELD alone | `known-field-cleared-by-exit` |
+ * | a new VMCS | alloc_loaded_vmcs() forgets | `known-fields-of-freed-vmcs` |
+ * | a thread that is scheduled in meanwhile | preemption is off |
+ *   `known-field-written-preemptibly` |
+ *
+ * __vmcs_writel() is used for a shadow VMCS only.  VMCLEAR, another CPU, power management:
+ * a VMCS keeps its contents.
  *
  * What is known belongs to a struct loaded_vmcs.  The per-CPU pointer is set where
  * per_cpu(current_vmcs) is.  A thread that is moved to another CPU between reading

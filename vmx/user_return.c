@@ -11,16 +11,17 @@
  * Skipped: the searches, since slots are fixed once the module is loaded; and
  * loading them, while every MSR that is needed has the guest's value already.
  *
- * | input		| who changes it	| how we know			|
- * |--------------------|-----------------------|-------------------------------|
- * | EFER.LMA, EFER.SCE	| the guest, a switch	| read at each write of EFER	|
- * | RDTSCP, RDPID	| KVM_SET_CPUID2	| cpuid_has_tsc_aux()		|
- * | RTM		| nobody		| read once			|
- * | the guest's value	| its WRMSR, user space	| stock loads it at once if the	|
- * |			|			| MSR is needed, else user_return_set() |
+ * | input | who changes it | how we know | mutants |
+ * |---|---|---|---|
+ * | EFER.LMA, EFER.SCE | the guest, a switch | read at each write of EFER | `user-return-efer-ignored` |
+ * | RDTSCP, RDPID | KVM_SET_CPUID2 | cpuid_has_tsc_aux() | `cpuid-entries-freed-but-used` |
+ * | RTM | nobody | read once | `user-return-tsx-ctrl-forgotten` |
+ * | the guest's value | its WRMSR, user space | stock loads it at once if the MSR is needed,
+ *   otherwise user_return_set() | `user-return-change-missed` |
  * | EFER as such an MSR (no "load IA32_EFER") | a write of EFER | always loaded again |
- * | what the MSR has	| preemption, return to	| stock clears guest_uret_msrs_loaded, |
- * |			| user space		| and nothing is skipped	|
+ *   `user-return-efer-kept` |
+ * | what the MSR has | preemption, return to user space | stock clears guest_uret_msrs_loaded,
+ *   and nothing is skipped | none: stock acts |
  */
 #include "vmx/vmx.h"
 #include "vmx/user_return.h"
