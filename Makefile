@@ -49,7 +49,7 @@ $(out)/.inputs: FORCE
 	{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 $(out)/.prepared: $(out)/.inputs $(addprefix scripts/,prepare apply check-hooks review \
-		stock_code.py command.py lib.sh) \
+		stock_code.py command.py cache.py __init__.py lib.sh) \
 		$(wildcard patches/*/*) $(tarballs) \
 		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm' '$(SERIES)'
@@ -70,6 +70,13 @@ unload:
 bench test:
 	@command -v python3 > /dev/null || selftests/setup
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
+
+# The page of what the tests reach; ONLY= runs some groups anew
+.PHONY: reach
+reach:
+	@command -v python3 > /dev/null || selftests/setup
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/test --reach
+	@selftests/reach
 
 # SEEDS= chooses the programs, as in SEEDS=0-999
 .PHONY: differential
@@ -97,6 +104,7 @@ help:
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
 	@echo 'make test     run all tests'
+	@echo 'make reach    which group of the tests reaches which exit reason, control and MSR'
 	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
 	@echo 'make history  what stock KVM costs as L0, release by release (KERNELS="6.1 7.3")'

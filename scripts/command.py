@@ -1,15 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How our Python commands are called: --help, and a refusal that says what is expected.
+"""How our Python commands are called, how they speak and fail.
 
-    parser = command.Parser(__doc__)
+    def main(argv):
+        options = command.Parser(__doc__).parse_args(argv)
+        command.progress('measuring')
+        raise command.SetupError('there is no x')
 
-The bash ones have arguments() of lib.sh.  Invariant: a parser reads its words and
-nothing else, so a command that begins with it does nothing before it is well called.
+    if __name__ == '__main__':
+        command.run(main, 'bench')
+
+The bash ones have arguments(), progress() and die() of lib.sh.  Invariant: a parser
+reads its words and nothing else, so a command that begins with it does nothing before
+it is well called.
 """
 
 import argparse
 import os
 import sys
+import time
+
+START = time.monotonic()
+NAME = os.path.basename(sys.argv[0])
+
+
+class SetupError(Exception):
+    """Nothing can be done.
+
+    Says what was found, what was expected and what to do; one sentence may be all three.
+    """
+
+    def __init__(self, found, expected='', remedy=''):
+        more = '\n  expected: %s\n  to do: %s' % (expected, remedy) if expected else ''
+        super().__init__(found + more)
+
+
+def progress(text, to=None):
+    """One line, with the seconds since the command began; to: standard error."""
+    print('%s: [%4ds] %s' % (NAME, time.monotonic() - START, text), file=to or sys.stderr,
+          flush=True)
+
+
+def run(main, name, status=1):
+    """End with what main(argv) returns; with status when it raises SetupError, which is said."""
+    global NAME
+    NAME = name
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SetupError as error:
+        print('%s: error: %s' % (name, error), file=sys.stderr)
+        sys.exit(status)
 
 
 class Parser(argparse.ArgumentParser):

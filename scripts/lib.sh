@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Sourced by the project's bash scripts: how they speak and fail.
 
-# die FOUND EXPECTED REMEDY - one sentence each, on standard error; exit 1
+# die FOUND [EXPECTED REMEDY] - one sentence each, on standard error; exit 1
 die() {
-	printf 'kvm-intel-fast: error: %s\n  expected: %s\n  to do: %s\n' "$1" "$2" "$3" >&2
+	printf 'kvm-intel-fast: error: %s\n' "$1" >&2
+	[ $# = 1 ] || printf '  expected: %s\n  to do: %s\n' "$2" "$3" >&2
 	exit 1
 }
 
@@ -27,7 +28,7 @@ arguments() {
 	for word; do
 		case $word in
 		-h|--help) echo "usage: $(opening)"; exit 0 ;;
-		-*) wrong_call "there is no option '$word'" ;;
+		-?*) wrong_call "there is no option '$word'" ;;
 		esac
 	done
 	[ $# -ge "$least" ] || wrong_call "too few words: '$*'"
@@ -49,15 +50,39 @@ plain_project() {
 	plain_path "the folder of this project" "$(head -n 1 <<< "$top")" "call it by its other name"
 }
 
+# Where what is expensive is kept.
+cache_folder() { echo "${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}"; }
+
 # plain_cache - and of the one where kernels are built
 plain_cache() {
-	plain_path "the cache folder" \
-		"${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}" \
-		"name another one in KVM_INTEL_FAST_CACHE"
+	plain_path "the cache folder" "$(cache_folder)" "name another one in KVM_INTEL_FAST_CACHE"
 }
+
+# begin_folder FINAL - set new to an empty folder beside FINAL, which goes when the command ends
+# before publish()
+begin_folder() {
+	mkdir -p "$(dirname "$1")"
+	new=$(mktemp -d "$(dirname "$1")/.new.XXXXXX")
+	trap 'rm -rf "$new"' EXIT
+}
+
+# publish FINAL - let that folder appear as FINAL, whole
+publish() {
+	chmod 755 "$new"
+	mv -T "$new" "$1"
+	trap - EXIT
+}
+
+# Of standard input, for a name in the cache.
+hash() { sha256sum | cut -c1-16; }
 
 say() {
 	printf '  %-8s%s\n' "$1" "$2" >&2
+}
+
+# progress TEXT - what a command that takes long does now, with the seconds since it began
+progress() {
+	echo "${0##*/}: [${SECONDS}s] $*" >&2
 }
 
 # package_version PACKAGE - its Debian version if it is installed, else nothing

@@ -12,16 +12,15 @@ import os
 import re
 import subprocess
 
-import machine
+from scripts import command
+from scripts.command import SetupError
+from selftests import tap
+from selftests.lab import machine
 
 SOURCE = 'nested.c'
 SECONDS_PER_SEED = 20
 FUNCTIONS_GOAL, INSTRUCTIONS_GOAL = 75, 60
 Function = collections.namedtuple('Function', 'section offset size name')
-
-
-class CoverageError(Exception):
-    """There are no figures; says why."""
 
 
 def output_of(*argv):
@@ -95,7 +94,7 @@ def measure(module, directory):
     """[(function, instructions executed, instructions)]."""
     counters = os.path.join(directory, 'counters.0.json')
     if not os.path.exists(counters):
-        raise CoverageError('the run left no counters.0.json; see ' + directory)
+        raise SetupError('the run left no counters.0.json; see ' + directory)
     with open(counters, encoding='ascii') as file:
         executed = {address for address, _ in json.load(file)['host_ip']}
     functions = functions_of(module, SOURCE)
@@ -125,16 +124,16 @@ def merged(rows):
     return total
 
 
-def report(stock, options, progress):
+def report(stock, options):
     """Run the seeds under stock, print the figures; 0 when the goals are met."""
     first, _, last = options.seeds.partition('-')
     count = int(last or first) - int(first) + 1
-    progress('running %d seeds under stock, counting each instruction' % count)
+    command.progress('running %d seeds under stock, counting each instruction' % count)
     directory = os.path.join(options.out, 'runs', 'coverage')
     _, failure = stock.run(['--mark', '--seeds', options.seeds], SECONDS_PER_SEED * count,
                            'coverage', symbols=True)
     if failure:
-        raise CoverageError(failure)
+        raise SetupError(failure)
     module = os.path.join(machine.kernel_directory(options.kernel), 'modules', 'kvm-intel.ko')
     total = merged(measure(module, os.path.join(directory, stock.name)))
     entered = sum(1 for hit, _ in total.values() if hit)
@@ -142,9 +141,9 @@ def report(stock, options, progress):
     for name, (hit, size) in sorted(total.items(), key=lambda item: item[1][0] - item[1][1]):
         print('# %5.1f%% of %4d instructions: %s' % (percent(hit, size), size, name))
     good = [percent(entered, len(total)) >= FUNCTIONS_GOAL, percent(hits, whole) >= INSTRUCTIONS_GOAL]
-    print('%s 1 - %d of %d functions of %s: %.1f%% (goal: %d%%)' % (
-        'ok' if good[0] else 'not ok', entered, len(total), SOURCE,
-        percent(entered, len(total)), FUNCTIONS_GOAL))
-    print('%s 2 - %d of %d instructions: %.1f%% (goal: %d%%)\n1..2' % (
-        'ok' if good[1] else 'not ok', hits, whole, percent(hits, whole), INSTRUCTIONS_GOAL))
-    return 0 if all(good) else 1
+    said = tap.Tap()
+    said.check(good[0], '%d of %d functions of %s: %.1f%% (goal: %d%%)' % (
+        entered, len(total), SOURCE, percent(entered, len(total)), FUNCTIONS_GOAL))
+    said.check(good[1], '%d of %d instructions: %.1f%% (goal: %d%%)' % (
+        hits, whole, percent(hits, whole), INSTRUCTIONS_GOAL))
+    return said.end()

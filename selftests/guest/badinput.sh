@@ -4,21 +4,11 @@
 # badinput.sh: wrong module parameters are refused as stock refuses them, and
 # leave nothing loaded; and, when there is a /badinput_test, it passes under both
 # modules and gets the same verdicts.  Runs inside the emulated machine, which has
-# /fast.ko, and stock kvm_intel loaded.
+# /fast.ko and /tap.sh, and stock kvm_intel loaded.
 stock=/lab/modules/kvm-intel.ko
 live=/sys/module/kvm_intel
-count=0 failed=0
-
-ok() { # STATUS NAME
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=1
-		echo "not ok $count - $2"
-		sed 's/^/# /' /tmp/log
-	fi
-}
+tap_log=/tmp/log
+. /tap.sh
 
 complain() { echo "$*" >> /tmp/log; false; }
 absent() { [ ! -e $live ] && [ ! -e /dev/kvm ]; }
@@ -135,5 +125,4 @@ fi
 rmmod kvm 2> /tmp/log && [ ! -e /sys/module/kvm ]
 ok $? "kvm can be removed"
 
-echo "1..$count"
-exit $failed
+finish

@@ -3,21 +3,11 @@
 #
 # load_test.sh: scripts/load swaps the modules, refuses what it must, and never
 # leaves the machine without kvm_intel.  Runs inside the emulated machine, which
-# has /load (the script), /fast.ko, and stock kvm_intel loaded.
+# has /load (the script), /fast.ko, /tap.sh, and stock kvm_intel loaded.
 export KVM_INTEL_STOCK=/lab/modules/kvm-intel.ko
 parameters=/sys/module/kvm_intel/parameters
-count=0 failed=0
-
-ok() { # STATUS NAME
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=1
-		echo "not ok $count - $2"
-		sed 's/^/# /' /tmp/log
-	fi
-}
+tap_log=/tmp/log
+. /tap.sh
 
 is_fast() { [ -e /dev/kvm ] && grep -q fast /sys/module/kvm_intel/version; }
 is_stock() { [ -e /dev/kvm ] && [ -d /sys/module/kvm_intel ] && [ ! -e /sys/module/kvm_intel/version ]; }
@@ -92,5 +82,4 @@ refuses "does not offer VMX" /fast.ko && is_stock
 ok $? "a CPU without VMX"
 umount /proc/cpuinfo
 
-echo "1..$count"
-exit $failed
+finish

@@ -10,7 +10,8 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
-. "$here/tap.sh"
+. "$top/selftests/tap.sh"
+. "$here/lab_kernel.sh"
 
 arguments 0 1 "$@"
 lab_kernel "$@"

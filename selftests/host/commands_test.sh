@@ -12,11 +12,11 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh" || exit 1
-. "$here/tap.sh" || exit 1
+. "$top/selftests/tap.sh" || exit 1
 arguments 0 0 "$@" || exit 1
 [ -z "${IN_COMMANDS_TEST:-}" ] || { echo "this test does not run within itself" >&2; exit 1; }
 
-in_the_machine='/guest/|/guest-driver$|/linux-l1/(start|payload)$'
+in_the_machine='/guest/|/guest-driver$'
 stubs="apt apt-cache apt-get bochs busybox cc chromium cpp curl depmod dpkg dpkg-deb dpkg-query flock g++ gcc
 git gnuplot insmod ld make modinfo modprobe patch perl qemu-system-x86_64 rmmod sparse strip sudo tar wget xz"
 

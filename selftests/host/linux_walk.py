@@ -16,11 +16,12 @@ import shutil
 import subprocess
 import tempfile
 
-import initramfs
-import linux_l1
-import machine
+from scripts import TOP, cache
+from scripts.command import SetupError
+from selftests.lab import machine
+from selftests.lab.machine import linux_l1
 
-GUEST = os.path.join(os.path.dirname(machine.HERE), 'guest')
+GUEST = os.path.join(TOP, 'selftests', 'guest')
 SOURCE = os.path.join(GUEST, 'field_walk_l1.c')
 L1_KERNEL = 'debian'
 # What makes most addresses of L1 the same in every run.
@@ -45,7 +46,7 @@ def build(headers, work):
     done = subprocess.run(['make', '-s', '-C', headers, 'M=' + work, 'modules'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise machine.LabError('field_walk_l1.c does not build:\n' + done.stdout)
+        raise SetupError('field_walk_l1.c does not build:\n' + done.stdout)
     return os.path.join(work, 'field_walk_l1.ko')
 
 
@@ -54,11 +55,11 @@ def module():
     kernel = machine.kernel_directory(L1_KERNEL)
     headers = os.path.join(kernel, 'build')
     key = hashlib.sha256(kernel.encode() + KBUILD + machine.read(SOURCE)).hexdigest()[:16]
-    final = os.path.join(initramfs.cache_directory(), 'field-walk', key, 'field_walk_l1.ko')
+    final = os.path.join(cache.directory(), 'field-walk', key, 'field_walk_l1.ko')
     if not os.path.exists(final):
-        os.makedirs(os.path.dirname(final), exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(final)) as work:
-            os.rename(build(headers, work), final)
+        with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-walk.') as work, \
+                cache.new_file(final) as new:
+            shutil.copy(build(headers, work), new)
     return final
 
 

@@ -5,15 +5,9 @@ On a CPU that has SPEC_CTRL, IBPB and MD_CLEAR, under the default mitigations.
 Invariant: a count that is 0 on stock proves nothing and fails.
 """
 
-import os
-import sys
+from selftests.lab import machine
+from selftests.lab.bench.measure import MeasureError, read_rows
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lab'))
-sys.dont_write_bytecode = True
-import figures          # noqa: E402
-import machine          # noqa: E402
-
-ITERATIONS = 1000       # of exit_bench
 MSR_SPEC_CTRL = '0x48'
 TOTALS = (('SPEC_CTRL writes', lambda f: f['wrmsr'].get(MSR_SPEC_CTRL, 0)),
           ('VERW', lambda f: f['verw']))
@@ -26,13 +20,14 @@ MARGIN = 0.002
 
 
 def measure(module, program, directory):
-    """Figures per L2 CPUID of module, a path or "stock"; LabError if it did not end well."""
+    """Figures per L2 CPUID of module, a path or "stock"; SetupError if it did not end well."""
     result = machine.run(machine.Spec(program=[program, 'nested'], symbols=True, append='',
                                       cpu_features='sca_mitigations', kvm_intel=module), directory)
-    if result['status'] != 'ok' or result['program_exit']:
+    try:
+        return read_rows('selftest', ['cpuid'], result, directory)['cpuid']['per_iteration']
+    except MeasureError:
         machine.explain(result, directory)
-        raise machine.LabError('the machine with mitigations did not end well')
-    return figures.load(directory + '/counters.0.json', directory + '/kallsyms.txt', ITERATIONS)
+        raise
 
 
 def nested_entries(run):

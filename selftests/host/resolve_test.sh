@@ -10,7 +10,8 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
-. "$here/tap.sh"
+. "$top/selftests/tap.sh"
+. "$here/lab_kernel.sh"
 
 arguments 0 1 "$@"
 lab_kernel "$@"
@@ -224,10 +225,10 @@ newer_is_not_cached() {
 
 half_a_download() {
 	only_meta_lags > /dev/null || return 1
-	mkdir "$work/cache/fetch/machine/bin/.part.half"
-	echo half > "$work/cache/fetch/machine/bin/.part.half/linux-source-6.1_6.1.192-3_all.deb"
+	mkdir "$work/cache/fetch/machine/bin/.new.half"
+	echo half > "$work/cache/fetch/machine/bin/.new.half/linux-source-6.1_6.1.192-3_all.deb"
 	rm -r "$work/cache/fetch/machine/bin/linux-source-6.1_6.1.192-3"
-	resolves 6.1.192-3 && [ ! -e "$work/cache/fetch/machine/bin/.part.half" ]
+	resolves 6.1.192-3 && [ ! -e "$work/cache/fetch/machine/bin/.new.half" ]
 }
 
 # No file can grow past a few kB, as if the disk were full.

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # style_test.sh [KDIR] - checkpatch --strict and sparse are clean on our kernel
-# code; every file names its licence
+# code; imports go one way; every file names its licence; two pages fit the tests
 #
 # KDIR is the build folder of a kernel (default: of the lab's Debian kernel).
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
-. "$here/tap.sh"
+. "$top/selftests/tap.sh"
 arguments 0 1 "$@"
 kdir=${1:-}
 [ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
@@ -67,13 +67,25 @@ licensed() {
 	[ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
+# The machine knows nothing of the bench, scripts/ nothing of the lab; and a command has one line
+# by which it finds the rest.
+imports_go_one_way() {
+	! grep -nE '^ *(from|import) .*(bench|selftests|project|\.\.)' selftests/lab/machine/*.py &&
+		! grep -nE '^ *(from|import) .*selftests' scripts/*.py scripts/resolve scripts/review &&
+		! git grep -n 'sys\.path' -- '*.py' &&
+		! git grep -n 'sys\.path' -- scripts selftests |
+			grep -vE "sys\.path\.insert\(0, str\(pathlib\.Path\(__file__\)\.resolve\(\)\.parents\[[123]\]\)\)|style_test\.sh"
+}
+
 shopt -s nullglob
 check "checkpatch --strict: the module" checkpatch FILE_PATH_CHANGES vmx/*.[ch] nested/*.[ch]
 check "checkpatch --strict: the modules of the machines" checkpatch FILE_PATH_CHANGES $others
 check "checkpatch --strict: the selftests" checkpatch $user_space \
-	selftests/{lib,module,module/*,exit_bench,differential}/*.[ch] selftests/lab/guest/*.c
+	selftests/{lib,module,module/*,exit_bench,differential}/*.[ch] selftests/lab/machine/guest/*.c
 check "sparse: the module" sparse_is_clean
 check "sparse: the modules of the machines" others_are_clean
+check "imports go one way" imports_go_one_way
 check "every file names its licence" licensed
 check "each line of a table \"how we know\" has a mutant" selftests/mutants/inputs
+check "the page of what the tests reach has all groups and names" selftests/reach --check
 finish

@@ -10,7 +10,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
-. "$here/tap.sh"
+. "$top/selftests/tap.sh"
 
 arguments 0 1 "$@"
 case ${1:-all} in

@@ -6,7 +6,7 @@
     program = os.path.join(project.programs(), 'exit_bench')
 
 A command asks for what no option of its names, once it knows that it was well called.
-Each raises machine.LabError.
+Each raises SetupError.
 """
 
 import collections
@@ -15,9 +15,10 @@ import os
 import subprocess
 import sys
 
-import machine
+from scripts import TOP
+from scripts.command import SetupError
+from . import machine
 
-TOP = os.path.dirname(os.path.dirname(machine.HERE))
 # arguments: what make is told to build for it
 Kernel = collections.namedtuple('Kernel', 'directory release headers arguments')
 
@@ -28,7 +29,7 @@ def setup(kind=''):
     done = subprocess.run([os.path.join(TOP, 'selftests', 'setup'), *filter(None, [kind])],
                           check=False)
     if done.returncode:
-        raise machine.LabError('packages are missing; see above')
+        raise SetupError('packages are missing; see above')
 
 
 @functools.lru_cache(maxsize=None)
@@ -44,8 +45,8 @@ def kernel(name):
     release = machine.read(os.path.join(directory, 'release')).decode().strip()
     headers, source = (os.path.join(directory, part) for part in ('build', 'source'))
     if not release or not os.path.isdir(headers) or not os.path.isdir(source):
-        raise machine.LabError('%s holds no release, build and source: nothing can be built for '
-                               'that kernel; name another, or a module' % directory)
+        raise SetupError('%s holds no release, build and source: nothing can be built for '
+                         'that kernel; name another, or a module' % directory)
     return Kernel(directory, release, headers,
                   ('KDIR=' + headers, 'KSRC=' + source, 'ALLOW_UNREVIEWED=1'))
 
@@ -69,5 +70,5 @@ def module(name, series=''):
     """The path of our module for a kernel; with series, stock's with that folder of patches/."""
     on = kernel(name)
     if make(on, '-s', 'SERIES=' + series, stdout=sys.stderr).returncode:
-        raise machine.LabError('the module for the kernel %s does not build; see above' % name)
+        raise SetupError('the module for the kernel %s does not build; see above' % name)
     return module_path(on, series)

@@ -8,22 +8,12 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/lib.sh"
+. "$here/../tap.sh"
 arguments 0 0 "$@"
 kernel=${KERNEL:-mini}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-count=0 failed=0
-
-ok() {	# ok STATUS DESCRIPTION
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $2"
-		sed 's/^/# /' "$work/stderr"
-	fi
-}
+tap_log=$work/stderr
 
 # lab EXPECTED DESCRIPTION OPTIONS...: the exit status of run must be EXPECTED.
 lab() {
@@ -55,6 +45,26 @@ ok "$(grep -q 'made up' "$work/out/dmesg.txt" && ! grep -q notice "$work/out/dme
 lab 0 'symbols come back' --symbols -- true
 ok "$(grep -q vmx_vcpu_run "$work/out/kallsyms.txt" && echo 0 || echo 1)" 'with those of kvm_intel'
 
+# What a machine reached: a tiny L1's L2 executes CPUID.
+export KVM_INTEL_FAST_REACH=$work/reach
+lab 0 'what an L2 did is asked for' -- "$("$here/../kvm/build")/exit_bench" nested cpuid
+ok "$(python3 - "$work"/reach/*.json >"$work/stderr" 2>&1 <<'END' && echo 0 || echo 1
+import json, sys
+[path] = sys.argv[1:]
+with open(path) as file:
+    l1, l2 = map(json.load(file).get, ('L1', 'L2'))
+cpuid, vmresume, vmptrld = '10', '24', '21'
+print(l1['exits'], l2['exits'])
+assert l1['exits'][vmptrld][0] and l1['exits'][vmresume][0] >= 1000
+assert vmptrld not in l2['exits'] and vmresume not in l2['exits']
+assert l2['exits'][cpuid][0] == l2['exits'][cpuid][1] >= 1000
+assert not any(to_l1 for _, to_l1 in l1['exits'].values())
+ept, pin = 1 << 1, 1 << 0
+assert l2['entered']['secondary'][0] & ept and l1['written']['pin'][0] & pin
+END
+)" 'and is told from what L1 did'
+unset KVM_INTEL_FAST_REACH
+
 # kept yes|no DESCRIPTION OPTIONS...: was what the machine did kept (kept.py)?
 kept() {
 	local expected=$1 description=$2 seen=no
@@ -69,11 +79,14 @@ kept() {
 echo "echo $$ $RANDOM $(date +%s)" >"$work/script"
 script=(--file "$work/script:/script" -- sh /script)
 path_of_kept() { sed -n "s,.*\"kept_as\": \"\(..*\)\".*,$cache/\1.tar.gz,p" "$work/out/result.json"; }
-cache=${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}/runs
+cache=$(cache_folder)/runs
 kept no 'a machine with stock runs' "${script[@]}"
 cp "$work/out/stdout.txt" "$work/before"
 first=$(path_of_kept)
+export KVM_INTEL_FAST_REACH=$work/reach-kept
 kept yes 'and not again' "${script[@]}"
+unset KVM_INTEL_FAST_REACH
+ok "$(cmp -s "$work/out/reach.json" "$work"/reach-kept/*.json && echo 0 || echo 1)" 'what it reached is kept'
 ok "$(cmp -s "$work/before" "$work/out/stdout.txt" && cmp -s "$work/before" "$work/stdout" && echo 0 || echo 1)" \
 	'its output is kept'
 lab 0 'but again when nobody asked' "${script[@]}"
@@ -131,5 +144,4 @@ broken left_active 'VMXOFF, and 1 VMCSs are active, one at 0x'
 broken offline 'the CPU is halted for good, and 1 VMCSs are active, one at 0x.*CPU 1' \
 	'echo 0 >/sys/devices/system/cpu/cpu1/online; sleep 1'
 
-echo "1..$count"
-[ "$failed" = 0 ]
+finish

@@ -16,17 +16,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 
-SELFTESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(SELFTESTS, 'lab'), os.path.join(SELFTESTS, 'host')]
-sys.dont_write_bytecode = True
-import initramfs        # noqa: E402
-import machine          # noqa: E402
-import mitigations      # noqa: E402
-import project          # noqa: E402
+from scripts import TOP, cache
+from selftests.host import mitigations
+from selftests.lab import machine, project
+
+SELFTESTS = os.path.join(TOP, 'selftests')
 
 # What a module is built from.
 BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches', 'Documentation')
@@ -62,8 +59,9 @@ class BuildRefused(Exception):
     """The module does not build; the message is what make said."""
 
 
-def cache():
-    return os.path.join(initramfs.cache_directory(), 'mutants')
+def folder():
+    """Of the cache: trees, and modules that were built."""
+    return os.path.join(cache.directory(), 'mutants')
 
 
 def build_inputs(tree):
@@ -92,17 +90,15 @@ def key(tree, name):
 def build(tree, name):
     """The module of tree for a kernel; kept under a hash of all that goes in."""
     on = project.kernel(name)
-    kept = os.path.join(cache(), 'modules', key(tree, name) + '.ko')
+    kept = os.path.join(folder(), 'modules', key(tree, name) + '.ko')
     if not os.path.exists(kept):
         done = project.make(on, tree=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             timeout=MAKE_LIMIT)
         if done.returncode:
             lines = [line for line in done.stdout.splitlines() if not line.startswith('make')]
             raise BuildRefused('\n'.join(lines))
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        new = '%s.%d' % (kept, threading.get_ident())
-        shutil.copy(project.module_path(on, tree=tree), new)
-        os.rename(new, kept)
+        with cache.new_file(kept) as new:
+            shutil.copy(project.module_path(on, tree=tree), new)
     os.utime(kept)
     return kept
 
@@ -220,6 +216,23 @@ def segment_cache(tree):
                                    append=machine.Spec.append + ' preempt=full',
                                    program=[os.path.join(project.programs(), 'segment_cache_test')],
                                    time_limit=MACHINE_LIMIT))
+
+
+def known_fields_gaps(tree):
+    """verify=1, scheduled out and in at each place where it could harm; Debian's kernel."""
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as copy:
+        for name in build_inputs(tree):
+            os.makedirs(os.path.join(copy, os.path.dirname(name)), exist_ok=True)
+            shutil.copy(os.path.join(tree, name), os.path.join(copy, name))
+        with open(os.path.join(SELFTESTS, 'host', 'known_fields_gaps.patch'), 'rb') as file:
+            done = subprocess.run(['patch', '-p1', '--fuzz=0', '--force'], cwd=copy, stdin=file,
+                                  stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise BuildRefused('known_fields_gaps.patch does not apply; refresh it: ' + done.stdout)
+        return in_machine(machine.Spec(
+            kernel=kernel('debian'), kvm_intel=build(copy, 'debian'), kvm_intel_opts='verify=1',
+            append=machine.Spec.append + ' preempt=full tsc=unstable', time_limit=MACHINE_LIMIT,
+            program=[os.path.join(project.programs(), 'known_fields_test')]))
 
 
 def entry_spec(tree, options):
@@ -370,6 +383,7 @@ CHECKS = {
     'shadow-verify': shadow_verify,
     'shadow-preempted': shadow_preempted,
     'segment-cache': segment_cache,
+    'known-fields-gaps': known_fields_gaps,
     'entry': entry,
     'entry-verify': entry_verify,
     'shadow-absent': shadow_absent,

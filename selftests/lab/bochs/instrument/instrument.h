@@ -2,7 +2,7 @@
 /*
  * The emulator's instrumentation interface: which of its hooks this library uses.
  *
- * Invariant: while no window is open, an instruction costs two comparisons here. The two
+ * Invariant: while no window is open, an instruction costs two comparisons here. The three
  * hooks in use are expanded in the emulator's own code; every other hook is empty and costs nothing.
  */
 #if BX_INSTRUMENTATION
@@ -19,6 +19,17 @@ void strict_entered(unsigned cpu);
 void strict_none_current(unsigned cpu);
 void strict_vmxoff(unsigned cpu);
 void strict_sleep(unsigned cpu);
+
+/* The current VMCS: a name for its vCPU, and whether it is what that vCPU runs L2 with. */
+Bit64u strict_vcpu(unsigned cpu);
+bool strict_is_l2s(unsigned cpu);
+
+/* reach.cc: patches call the functions in non-root mode, the last two where nothing exits. */
+void reach_entered(unsigned cpu);
+void reach_exit(unsigned cpu, Bit32u reason);
+void reach_vmwrite(unsigned cpu, bxInstruction_c *i);
+void reach_rdmsr(unsigned cpu, Bit32u msr);
+void reach_wrmsr(unsigned cpu, Bit32u msr);
 
 /* While it lives, the VMCS at the link pointer is accessed in place of the current one. */
 class strict_link {
@@ -42,6 +53,7 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 		counters_instruction(cpu, i);				\
 } while (0)
 #define BX_INSTR_VMEXIT(cpu, reason, qualification) do {		\
+	reach_exit(cpu, reason);					\
 	if (counters_open)						\
 		counters_exit(cpu, reason);				\
 } while (0)

@@ -21,6 +21,10 @@
  *  - VMXOFF, and HLT or MWAIT that no interrupt ends, come after VMCLEAR of all that are active on
  *    the CPU.
  *
+ * It also knows whose VMCS is whose, for reach.cc. KVM gives a vCPU one VM-entry MSR-load area: vmcs01
+ * and vmcs02 both name its address. A VMCS is L2's if an older active one names the same. A VMCS is as
+ * old as the VMCLEAR that found its memory blank, as it is when KVM has just allocated it.
+ *
  * Invariant: software that breaks no rule sees and does the same as without this file, but for the
  * memory of active VMCSs.
  */
@@ -50,6 +54,8 @@ struct region {
 	Bit64u address;
 	unsigned cpu;		/* where it is active, or NOWHERE */
 	bool loaded;		/* by VMPTRLD since the last VMCLEAR */
+	Bit64u born;		/* the order in which they were allocated */
+	bool level_known, l2s;	/* since then, from the first entry on */
 };
 
 struct on_cpu {
@@ -98,17 +104,28 @@ static Bit8u *memory(unsigned cpu, Bit64u address)
 	return bytes;
 }
 
-static bool has_pattern(const Bit8u *bytes)
+static bool is_filled(const Bit8u *bytes, Bit8u with)
 {
-	return bytes[HEADER] == PATTERN &&
+	return bytes[HEADER] == with &&
 	       !memcmp(bytes + HEADER, bytes + HEADER + 1, VMX_VMCS_AREA_SIZE - HEADER - 1);
+}
+
+static Bit8u *field(unsigned cpu, region *vmcs, Bit32u encoding)
+{
+	return vmcs->data + BX_CPU(cpu)->vmcs_map->vmcs_field_offset(encoding);
+}
+
+static bool is_shadow(region *vmcs)
+{
+	Bit32u revision;
+
+	memcpy(&revision, vmcs->data, sizeof(revision));
+	return revision & SHADOW_BIT;
 }
 
 static Bit32u *launch_state(unsigned cpu, region *vmcs)
 {
-	unsigned offset = BX_CPU(cpu)->vmcs_map->vmcs_field_offset(VMCS_LAUNCH_STATE_FIELD_ENCODING);
-
-	return (Bit32u *)(vmcs->data + offset);
+	return (Bit32u *)field(cpu, vmcs, VMCS_LAUNCH_STATE_FIELD_ENCODING);
 }
 
 /* Make it active on a CPU; how says what for. */
@@ -141,6 +158,14 @@ bx_ptr_equiv_t strict_load(unsigned cpu, Bit64u address)
 	return (bx_ptr_equiv_t)vmcs->data;
 }
 
+static void bear(region *vmcs)
+{
+	static Bit64u births;
+
+	vmcs->born = ++births;
+	vmcs->level_known = false;
+}
+
 void strict_clear(unsigned cpu, Bit64u address)
 {
 	Bit8u *bytes = memory(cpu, address);
@@ -153,7 +178,7 @@ void strict_clear(unsigned cpu, Bit64u address)
 		regions[address].reset(vmcs);
 	}
 	if (vmcs->cpu == cpu) {
-		if (!has_pattern(bytes))
+		if (!is_filled(bytes, PATTERN))
 			stop(cpu, "memory of the active VMCS at 0x" FMT_LL "x was written to", address);
 		*launch_state(cpu, vmcs) = VMCS_STATE_CLEAR;
 		memcpy(bytes + HEADER, vmcs->data + HEADER, VMX_VMCS_AREA_SIZE - HEADER);
@@ -161,6 +186,8 @@ void strict_clear(unsigned cpu, Bit64u address)
 	} else if (vmcs->cpu != NOWHERE) {
 		stop(cpu, "VMCLEAR of 0x" FMT_LL "x, which is active on CPU %u", address, vmcs->cpu);
 	} else {
+		if (!vmcs->born || is_filled(bytes, 0))
+			bear(vmcs);
 		memcpy(vmcs->data, bytes, VMX_VMCS_AREA_SIZE);
 		*launch_state(cpu, vmcs) = VMCS_STATE_CLEAR;
 	}
@@ -173,11 +200,9 @@ void strict_clear(unsigned cpu, Bit64u address)
 void strict_entry(unsigned cpu, bool launch, Bit32u launch_state)
 {
 	region *vmcs = find(BX_CPU(cpu)->vmcsptr);
-	Bit32u revision;
 
 	state(cpu)->entry = BX_CPU(cpu)->get_instruction_pointer();
-	memcpy(&revision, vmcs->data, sizeof(revision));
-	if (revision & SHADOW_BIT)
+	if (is_shadow(vmcs))
 		stop(cpu, "VM entry, and the current VMCS at 0x" FMT_LL "x is a shadow VMCS", vmcs->address);
 	if (launch && launch_state != VMCS_STATE_CLEAR)
 		stop(cpu, "VMLAUNCH of 0x" FMT_LL "x, which is launched", vmcs->address);
@@ -216,6 +241,39 @@ void strict_none_current(unsigned cpu)
 {
 	if (BX_CPU(cpu)->in_vmx && !BX_CPU(cpu)->in_vmx_guest)
 		stop(cpu, "a VMX instruction needs a current VMCS, and there is none");
+}
+
+static Bit64u vcpu_of(unsigned cpu, region *vmcs)
+{
+	Bit64u address;
+
+	memcpy(&address, field(cpu, vmcs, VMCS_64BIT_CONTROL_VMENTRY_MSR_LOAD_ADDR), sizeof(address));
+	return address;
+}
+
+Bit64u strict_vcpu(unsigned cpu)
+{
+	return vcpu_of(cpu, find(BX_CPU(cpu)->vmcsptr));
+}
+
+bool strict_is_l2s(unsigned cpu)
+{
+	region *vmcs = find(BX_CPU(cpu)->vmcsptr);
+	Bit64u vcpu;
+
+	if (vmcs->level_known)
+		return vmcs->l2s;
+	vcpu = vcpu_of(cpu, vmcs);
+	vmcs->level_known = true;
+	vmcs->l2s = false;
+	for (auto &entry : regions) {
+		region *other = entry.second.get();
+
+		if (vcpu && other->cpu != NOWHERE && other->born < vmcs->born && !is_shadow(other) &&
+		    vcpu_of(cpu, other) == vcpu)
+			vmcs->l2s = true;
+	}
+	return vmcs->l2s;
 }
 
 /* The CPU may lose what it holds. */

@@ -8,12 +8,12 @@ that it measured what it says.
 
 import collections
 
-Row = collections.namedtuple('Row', 'title exit')
+Row = collections.namedtuple('Row', 'title exit vcpus', defaults=(1,))
 ROWS = {
     'l1_cpuid': Row('L1 CPUID', None),
     'cpuid': Row('CPUID', 'CPUID'),
     'cpuid_timer': Row('CPUID, x2APIC on and a timer armed', 'CPUID'),
-    'cpuid_two_vcpus': Row('CPUID on two vCPUs at once', 'CPUID'),
+    'cpuid_two_vcpus': Row('CPUID on two vCPUs at once', 'CPUID', 2),
     'cpuid_rewrite_host': Row('CPUID, HOST_RSP and HOST_RIP rewritten', 'CPUID'),
     'cpuid_no_ept': Row('CPUID, the two rewritten and no EPT', 'CPUID'),
     'vmcall': Row('VMCALL', 'VMCALL'),

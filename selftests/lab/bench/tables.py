@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The bench's tables, in Markdown, from the runs' JSON.
+"""The bench's tables, from the runs' JSON, as data and in Markdown.
 
 They answer the tables of the talk "Where Does the Time Go? Profiling Nested KVM
 on x86/Intel" (KVM Forum 2017).  Its published figures stand in columns of their
 own: cycles of another machine, not to be compared in number with instructions.
 """
 
-import rows as measured
+import collections
+
+from . import rows as measured
 
 ROWS = {name: row.title for name, row in measured.ROWS.items()}
 VARIANTS = measured.VARIANTS
@@ -43,7 +45,11 @@ WORK = ('l0_instructions', 'guest_instructions', 'vmread', 'vmwrite', 'vmwrite_c
         'vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'l1d_flush', 'ibpb', 'page_maps')
 
 
+Table = collections.namedtuple('Table', 'title header rows')
+
+
 def table(header, rows):
+    """In Markdown."""
     widths = [max(len(str(row[i])) for row in [header] + rows) for i in range(len(header))]
 
     def line(cells):
@@ -110,7 +116,8 @@ def performance(runs):
                      number(profile['ticks']) if profile else '',
                      number(stock['ticks']), number(fast['ticks']),
                      percent(fast['ticks'], stock['ticks']), ratio])
-    return 'CPUID: host and guest together, per iteration\n\n' + table(
+    return Table(
+        'CPUID: host and guest together, per iteration',
         ['configuration', 'unit', '2017 profile', 'stock', 'fast', 'change', 'relative to L1'], rows)
 
 
@@ -124,10 +131,10 @@ def every_row(runs, l1, mitigations):
                          percent(fast['l0_instructions'], stock['l0_instructions']),
                          *(number(sum(run['exits_l1'].values())) for run in (stock, fast)),
                          *(number(run['vmread'] + run['vmwrite']) for run in (stock, fast))])
-    return rows and 'Every row: per L2 exit of that kind, %s, mitigations=%s\n\n' % (
-        L1_NAMES[l1], mitigations) + table(
-            ['L2 exit', 'L0 instructions: stock', 'fast', 'change', 'exits of L1: stock', 'fast',
-             'VMREAD and VMWRITE by L0: stock', 'fast'], rows)
+    return rows and Table(
+        'Every row: per L2 exit of that kind, %s, mitigations=%s' % (L1_NAMES[l1], mitigations),
+        ['L2 exit', 'L0 instructions: stock', 'fast', 'change', 'exits of L1: stock', 'fast',
+         'VMREAD and VMWRITE by L0: stock', 'fast'], rows)
 
 
 def accesses(run):
@@ -142,7 +149,8 @@ def zoo(runs):
              number(accesses(fast)[1])]
             for _, mitigations, row, stock, fast in runs.pairs()
             if row.startswith('zoo_') and mitigations == 'off']
-    return rows and 'VMREADs and VMWRITEs of tiny L1s per L2 CPUID\n\n' + table(
+    return rows and Table(
+        'VMREADs and VMWRITEs of tiny L1s per L2 CPUID',
         ['L1', 'executed', 'exits: stock', 'fast'], rows)
 
 
@@ -151,11 +159,11 @@ def shadow_alone(runs):
     l1, row = 'selftest', 'cpuid_rewrite_host'
     found = [runs.get(l1, row, 'off', variant) for variant in ('stock', 'shadow', 'fast')]
     if not all(found):
-        return ''
+        return None
     rows = [['instructions, host and guest', *(number(run['ticks']) for run in found)],
             ['exits of L1', *(number(sum(run['exits_l1'].values())) for run in found)]]
-    return 'VMCS shadowing alone: per L2 %s, %s, mitigations=off\n\n' % (
-        ROWS[row], L1_NAMES[l1]) + table(['', 'stock', 'fast, shadowing alone', 'fast'], rows)
+    return Table('VMCS shadowing alone: per L2 %s, %s, mitigations=off' % (
+        ROWS[row], L1_NAMES[l1]), ['', 'stock', 'fast, shadowing alone', 'fast'], rows)
 
 
 def by_round_trip(runs, l1, row, mitigations):
@@ -174,16 +182,17 @@ def ancillary(runs, l1, row, mitigations):
     """The second table: what L1 exits for, per L2 exit that it handles."""
     found, relate = by_round_trip(runs, l1, row, mitigations)
     if not found['stock'] or not found['fast']:
-        return ''
+        return None
     reasons = list(TALK_EXITS)
     reasons += sorted({reason for run in found.values() if run for reason in run['exits_l1']} -
                       set(reasons))
     rows = [[reason, *TALK_EXITS.get(reason, ('-', '-')),
              *(number(relate(run, 'exits_l1', reason)) for run in found.values())]
             for reason in reasons]
-    return 'Ancillary VM exits of L1 per L2 exit that it handles, %s, %s, mitigations=%s\n\n' % (
-        ROWS[row], L1_NAMES[l1], mitigations) + table(
-            ['exit reason', 'talk: KVM', 'talk: VMware', '2017 profile', 'stock', 'fast'], rows)
+    return Table(
+        'Ancillary VM exits of L1 per L2 exit that it handles, %s, %s, mitigations=%s' % (
+            ROWS[row], L1_NAMES[l1], mitigations),
+        ['exit reason', 'talk: KVM', 'talk: VMware', '2017 profile', 'stock', 'fast'], rows)
 
 
 def share(run, key, field):
@@ -195,7 +204,7 @@ def culprits(runs, l1, row, mitigations):
     """The third table: which VMCS field or MSR."""
     found, relate = by_round_trip(runs, l1, row, mitigations)
     if not found['stock'] or not found['fast']:
-        return ''
+        return None
     rows = []
     for reason, key in CULPRITS:
         fields = {field for run in found.values() if run for field in run[key]}
@@ -205,16 +214,17 @@ def culprits(runs, l1, row, mitigations):
             rows.append(['%s %s' % (reason, NAMES[reason].get(field, field)),
                          TALK_CULPRITS.get((reason, field), '-'), share(found['2017'], key, field),
                          *(number(relate(run, key, field)) for run in found.values())])
-    return 'Culprits: exits by field and MSR per L2 exit that L1 handles, %s, %s, ' \
-        'mitigations=%s\n\n' % (ROWS[row], L1_NAMES[l1], mitigations) + table(
-            ['exit', 'talk: share', '2017 profile: share', '2017 profile', 'stock', 'fast'], rows)
+    return Table(
+        'Culprits: exits by field and MSR per L2 exit that L1 handles, %s, %s, mitigations=%s' % (
+            ROWS[row], L1_NAMES[l1], mitigations),
+        ['exit', 'talk: share', '2017 profile: share', '2017 profile', 'stock', 'fast'], rows)
 
 
 def work(runs, l1, mitigations):
     """What L0 did per L2 CPUID; never to be added up, see Documentation/measuring.md."""
     stock, fast = (runs.get(l1, 'cpuid', mitigations, v) for v in VARIANTS)
     if not stock or not fast:
-        return ''
+        return None
     rows = [[name, number(stock[name]), number(fast[name]), percent(fast[name], stock[name])]
             for name in WORK]
     for kind in ('rdmsr', 'wrmsr'):
@@ -222,8 +232,8 @@ def work(runs, l1, mitigations):
             before, after = stock[kind].get(msr, 0), fast[kind].get(msr, 0)
             rows.append(['%s %s' % (kind, NAMES['RDMSR'].get(msr, msr)),
                          number(before), number(after), percent(after, before)])
-    return 'Work of L0 per L2 CPUID, %s, mitigations=%s\n\n' % (
-        L1_NAMES[l1], mitigations) + table(['', 'stock', 'fast', 'change'], rows)
+    return Table('Work of L0 per L2 CPUID, %s, mitigations=%s' % (
+        L1_NAMES[l1], mitigations), ['', 'stock', 'fast', 'change'], rows)
 
 
 def symbols(runs, l1, row, mitigations, most=20):
@@ -231,20 +241,20 @@ def symbols(runs, l1, row, mitigations, most=20):
     found = {v: runs.get(l1, row, mitigations, v) for v in ('2017', *VARIANTS)}
     found = {v: run for v, run in found.items() if run}
     if not {'stock', 'fast'} <= set(found):
-        return ''
+        return None
     first = next(iter(found.values()))
     counts = [dict(map(tuple, run['symbols'])) for run in found.values()]
     rows = [[name, *(number(count.get(name, 0)) for count in counts),
              '%.1f%%' % (100 * counts[0][name] / first['l0_instructions']),
              TALK_PROFILE.get(name, '') if '2017' in found else '']
             for name in list(counts[0])[:most]]
-    return 'Top functions of L0 per L2 %s, %s, mitigations=%s\n\n' % (
-        ROWS[row], L1_NAMES[l1], mitigations) + table(
-            ['function', *found, 'share of ' + next(iter(found)), 'talk: share'], rows)
+    return Table(
+        'Top functions of L0 per L2 %s, %s, mitigations=%s' % (ROWS[row], L1_NAMES[l1], mitigations),
+        ['function', *found, 'share of ' + next(iter(found)), 'talk: share'], rows)
 
 
-def report(all_runs):
-    """All tables that the runs have figures for."""
+def tables(all_runs):
+    """[Table]: all that the runs have figures for."""
     runs = Runs(all_runs)
     kinds = []
     for run in all_runs:
@@ -261,4 +271,10 @@ def report(all_runs):
     for l1, mitigations in kinds:
         if mitigations == 'off':
             parts += [symbols(runs, l1, row, mitigations) for row in ('cpuid', 'cpuid_timer')]
-    return '\n\n'.join(part for part in parts if part)
+    return [part for part in parts if part]
+
+
+def report(all_runs):
+    """The same in Markdown."""
+    return '\n\n'.join('%s\n\n%s' % (part.title, table(part.header, part.rows))
+                       for part in tables(all_runs))

@@ -3,7 +3,7 @@
 
     result = linux_l1.run(machine.Spec(), linux_l1.Guest(program=['/path/to/test']), 'out')
 
-L1 is made by the same parts as L0: machine.py's root file system with the same
+L1 is made by the same parts as L0: initramfs.py's root file system with the same
 init, whose frames verdict.py reads; linux-l1/start runs QEMU between the two.
 Invariant: L1's kernel is the unmodified one and its kvm_intel has its default
 options; its machine may be small, because that is not in what an L2 exit costs.
@@ -14,14 +14,15 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 
-import initramfs
-import kept
-import machine
-import verdict
+from scripts import cache
+from scripts.command import SetupError
+from . import initramfs, kept, runner, verdict
+from .files import read, save
+from .spec import Spec, carried
+from .tools import kernel_directory
 
-START = os.path.join(machine.HERE, 'linux-l1', 'start')
+START = os.path.join(initramfs.HERE, 'guest', 'start-linux-l1')
 QEMU = ('qemu-system-x86_64-microvm', 'qemu-system-x86_64')
 FIRMWARE_DIRECTORY = '/usr/share/qemu'
 FIRMWARE = ('qboot.rom', 'pvh.bin')
@@ -58,7 +59,7 @@ def add_guest_options(parser):
     add('--l1-log-level', type=int, default=default.l1_log_level, metavar='LEVEL',
         help="of L1's kernel log, bring home lines as severe as that "
         '(default: %(default)s; 7: all of it, which takes a quarter longer)')
-    add('--l1-file', dest='l1_files', action='append', type=machine.carried, default=[],
+    add('--l1-file', dest='l1_files', action='append', type=carried, default=[],
         metavar='HOST[:GUEST]', help='carry a file or directory into L1')
 
 
@@ -75,13 +76,13 @@ def qemu():
         path = shutil.which(name)
         if path:
             return path
-    raise machine.LabError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
+    raise SetupError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
 
 
 def firmware(name):
     path = os.path.join(FIRMWARE_DIRECTORY, name)
     if not os.path.exists(path):
-        raise machine.LabError('%s is missing; apt-get install qemu-system-data' % path)
+        raise SetupError('%s is missing; apt-get install qemu-system-data' % path)
     return path
 
 
@@ -89,7 +90,7 @@ def digest(contents):
     total = hashlib.sha256()
     for name, content in sorted(contents.items()):
         if isinstance(content, str):
-            content = machine.read(content)
+            content = read(content)
         total.update(b'%s %s\n' % (name.encode(), hashlib.sha256(content).digest()))
     return total.hexdigest()[:16]
 
@@ -97,8 +98,8 @@ def digest(contents):
 def place(content, path):
     """Write bytes; copy a file, or link it when it is one of the cache."""
     if isinstance(content, bytes):
-        machine.save('/', path, content)
-    elif content.startswith(initramfs.cache_directory() + os.sep):
+        save('/', path, content)
+    elif content.startswith(cache.directory() + os.sep):
         os.link(content, path)
     else:
         shutil.copy(content, path)
@@ -106,13 +107,13 @@ def place(content, path):
 
 def contents_of(guest):
     """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
-    kernel = machine.kernel_directory(guest.l1_kernel)
+    kernel = kernel_directory(guest.l1_kernel)
     emulator = qemu()
     contents = {
         'start': START, os.path.basename(emulator): emulator,
         'vmlinux': os.path.join(kernel, 'vmlinux'),
-        'initrd': machine.root_file_system(
-            machine.Spec(program=guest.program, files=guest.l1_files,
+        'initrd': initramfs.root_file_system(
+            Spec(program=guest.program, files=guest.l1_files,
                          log_level=guest.l1_log_level), kernel),
         'parameters': parameters(guest).encode(),
         'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
@@ -123,22 +124,11 @@ def contents_of(guest):
 def payload(guest):
     """Make the directory that L0 gets as /l1, unless it is there; its path."""
     contents = contents_of(guest)
-    final = os.path.join(initramfs.cache_directory(), 'linux-l1', digest(contents))
-    if os.path.isdir(final):
-        return final
-    os.makedirs(os.path.dirname(final), exist_ok=True)
-    work = tempfile.mkdtemp(dir=os.path.dirname(final))
-    try:
-        for name, content in contents.items():
-            place(content, os.path.join(work, name))
-        os.chmod(work, 0o755)
-        try:
-            os.rename(work, final)
-        except OSError:                 # another run was faster
-            if not os.path.isdir(final):
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    final = os.path.join(cache.directory(), 'linux-l1', digest(contents))
+    if not os.path.isdir(final):
+        with cache.new_folder(final) as new:
+            for name, content in contents.items():
+                place(content, os.path.join(new, name))
     return final
 
 
@@ -154,13 +144,13 @@ def judge(l0, frames, console, allowed):
 
 def keep_output(frames, console, directory):
     """Turn what L0 left of L1 into files like those that L0's own program has."""
-    machine.save(directory, 'stdout.txt', frames.get('stdout', b''))
-    machine.save(directory, 'out/l1-console.txt', console)
-    machine.save(directory, 'out/l1-dmesg.txt',
+    save(directory, 'stdout.txt', frames.get('stdout', b''))
+    save(directory, 'out/l1-console.txt', console)
+    save(directory, 'out/l1-dmesg.txt',
                  verdict.clean_log(frames.get('dmesg', b'')).encode())
     for name, data in frames.items():
         if name.startswith('out/'):
-            machine.save('/', machine.out_path(directory, name), data)
+            save('/', runner.out_path(directory, name), data)
 
 
 def run(spec, guest, directory):
@@ -168,10 +158,10 @@ def run(spec, guest, directory):
     directory = os.path.abspath(directory)
     spec = dataclasses.replace(spec, program=['/l1/start'],
                                files=spec.files + [(payload(guest), '/l1')])
-    result = machine.run(spec, directory)
-    console = machine.read(os.path.join(directory, 'stdout.txt'))
+    result = runner.run(spec, directory)
+    console = read(os.path.join(directory, 'stdout.txt'))
     raw = os.path.join(directory, 'out', 'l1-frames')
-    frames = verdict.collect(machine.read(raw))
+    frames = verdict.collect(read(raw))
     meta = verdict.metadata(frames)
     keep_output(frames, console, directory)
     if os.path.exists(raw):
@@ -185,11 +175,11 @@ def run(spec, guest, directory):
         result['last_lines'] += ['L1: ' + line for line
                                  in verdict.clean_log(console).splitlines()[-20:]]
     result.update({
-        'qemu_exit': result['program_exit'], 'program_exit': machine.number(meta, 'exit'),
+        'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
         'program': guest.program, 'l1_kernel': guest.l1_kernel,
         'l1_cmdline': parameters(guest), 'l1_cpus': guest.l1_cpus,
         'l1_memory_mib': guest.l1_memory,
-        'l1_ticks': {when: machine.number(meta, when + '_ticks')
+        'l1_ticks': {when: runner.number(meta, when + '_ticks')
                      for when in ('init', 'start', 'stop', 'end')}})
-    machine.save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
+    save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
     return result

@@ -17,6 +17,8 @@ import struct
 import subprocess
 import tempfile
 
+from scripts.command import SetupError
+
 BASE_MEMORY_END = 0x9fc00
 APIC_BASE = 0xfee00000
 IOAPIC_BASE = 0xfec00000
@@ -31,7 +33,7 @@ E820_RAM, E820_RESERVED = 1, 2
 PT_LOAD = 1
 
 
-class BootError(Exception):
+class BootError(SetupError):
     """A kernel, initramfs or parameter that cannot be booted, and why."""
 
 

@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import time
 
-import machine
+from .files import read, save
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KVM = ('arch/x86/kvm', 'virt/kvm')
@@ -53,7 +53,7 @@ def cpu_seconds():
 
 def last_lines(path, count=15):
     """Of make's output those that say why; make's own only say where."""
-    text = machine.read(path).decode(errors='replace').splitlines()
+    text = read(path).decode(errors='replace').splitlines()
     text = [line for line in text if not line.startswith('make')] or text
     errors = [line for line in text if 'error' in line.lower() or 'undefined' in line]
     return '\n'.join((errors or text)[-count:])
@@ -123,7 +123,7 @@ class TreeKernel:
         self.take(lambda name: os.path.join(self.out, folder.get(name, 'arch/x86/kernel'),
                                             name + '.ko'), MODULES + OTHER_MODULES)
         if not self.dirty():
-            machine.save('/', self.whole, self.git('rev-parse', 'HEAD').encode())
+            save('/', self.whole, self.git('rev-parse', 'HEAD').encode())
 
     def link_sources(self):
         """Links for the files of KVM's folders, no more and no less."""
@@ -143,10 +143,10 @@ class TreeKernel:
         self.link_sources()
         self.make('M=' + os.path.join(self.links, KVM[0]), 'modules')
         self.take(lambda name: os.path.join(self.links, KVM[0], name + '.ko'), MODULES)
-        machine.save('/', self.proven, b'')
+        save('/', self.proven, b'')
 
     def kvm_is_enough(self):
-        whole = machine.read(self.whole).decode().strip()
+        whole = read(self.whole).decode().strip()
         if not whole:
             return False
         try:

@@ -12,23 +12,16 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
+
+from scripts import cache
+from scripts.command import SetupError
+from .spec import Spec
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUEST_PROGRAMS = ('init', 'e9', 'poweroff')
-
-
-class GuestError(Exception):
-    """Something that should go into the machine is missing or unusable."""
-
-
-def cache_directory():
-    base = os.environ.get('KVM_INTEL_FAST_CACHE')
-    if not base:
-        base = os.path.join(os.environ.get('XDG_CACHE_HOME')
-                            or os.path.expanduser('~/.cache'), 'kvm-intel-fast')
-    os.makedirs(base, exist_ok=True)
-    return base
+MODULES_BEFORE_KVM = ('irqbypass',)
+SIGNATURE_MAGIC = b'~Module signature appended~\n'
+SIGNATURE_HEAD = 12
 
 
 def guest_programs():
@@ -39,23 +32,13 @@ def guest_programs():
         if name.endswith(('.c', '.h')):
             with open(os.path.join(source, name), 'rb') as file:
                 digest.update(name.encode() + file.read())
-    final = os.path.join(cache_directory(), 'guest', digest.hexdigest()[:16])
-    if os.path.isdir(final):
-        return final
-    os.makedirs(os.path.dirname(final), exist_ok=True)
-    work = tempfile.mkdtemp(dir=os.path.dirname(final))
-    try:
-        for name in GUEST_PROGRAMS:
-            subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s',
-                            '-o', os.path.join(work, name),
-                            os.path.join(source, name + '.c')], check=True)
-        try:
-            os.rename(work, final)
-        except OSError:                 # another run was faster
-            if not os.path.isdir(final):
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    final = os.path.join(cache.directory(), 'guest', digest.hexdigest()[:16])
+    if not os.path.isdir(final):
+        with cache.new_folder(final) as new:
+            for name in GUEST_PROGRAMS:
+                subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s',
+                                '-o', os.path.join(new, name),
+                                os.path.join(source, name + '.c')], check=True)
     return final
 
 
@@ -106,7 +89,7 @@ class Archive:
             if data[:4] == b'\x7fELF':
                 self._libraries(host, data)
         else:
-            raise GuestError('%s does not exist or is no file or directory' % host)
+            raise SetupError('%s does not exist or is no file or directory' % host)
 
     def _libraries(self, host, data):
         """What a dynamically linked program needs, at the same paths."""
@@ -132,7 +115,7 @@ def base_archive():
         archive.copy(os.path.join(programs, name), 'init' if name == 'init' else 'bin/' + name)
     busybox = shutil.which('busybox')
     if not busybox:
-        raise GuestError('busybox is missing; apt-get install busybox-static')
+        raise SetupError('busybox is missing; apt-get install busybox-static')
     archive.copy(busybox, 'bin/busybox')
     applets = subprocess.run([busybox, '--list'], stdout=subprocess.PIPE, text=True,
                              check=True).stdout.split()
@@ -140,3 +123,60 @@ def base_archive():
         if applet not in ('busybox', 'init', 'poweroff'):
             archive.link('bin/' + applet, 'busybox')
     return archive
+
+
+def unsigned(module):
+    """A module without its signature, whose check takes longer than the boot."""
+    if not module.endswith(SIGNATURE_MAGIC):
+        return module
+    end = len(module) - len(SIGNATURE_MAGIC)
+    length = int.from_bytes(module[end - 4:end], 'big')
+    return module[:end - SIGNATURE_HEAD - length]
+
+
+def add_module(archive, plan, kernel, name, path=None, options=''):
+    if path is None:
+        path = os.path.join(kernel, 'modules', name + '.ko')
+    if not os.path.exists(path):
+        if path.startswith(kernel):     # built in, or the kernel script refused
+            return
+        raise SetupError('%s does not exist; build the module first' % path)
+    guest = '/lab/modules/%s.ko' % name
+    with open(path, 'rb') as file:
+        archive.file(guest, unsigned(file.read()), 0o644)
+    plan.append(('insmod %s %s' % (guest, options)).strip())
+
+
+def add_program(archive, words):
+    """The program's argv in the machine; carried in when it is a host path."""
+    words = list(words)
+    if '/' in words[0] and os.path.isfile(words[0]):
+        guest = '/test/' + os.path.basename(words[0])
+        archive.copy(words[0], guest)
+        words[0] = guest
+    archive.file('lab/argv', b''.join(w.encode() + b'\0' for w in words), 0o644)
+
+
+def root_file_system(spec, kernel):
+    archive, plan = base_archive(), []
+    for host, guest in spec.files:
+        archive.copy(host, guest)
+    for module in spec.modules:
+        name, _, options = module.partition(' ')
+        if name.endswith('.ko'):
+            add_module(archive, plan, kernel, os.path.basename(name)[:-3], name, options)
+        else:
+            add_module(archive, plan, kernel, name, options=options)
+    if spec.kvm_intel != 'none':
+        for name in MODULES_BEFORE_KVM:
+            add_module(archive, plan, kernel, name)
+        add_module(archive, plan, kernel, 'kvm', options=spec.kvm_opts)
+        add_module(archive, plan, kernel, 'kvm-intel', options=spec.kvm_intel_opts,
+                   path=None if spec.kvm_intel == 'stock' else spec.kvm_intel)
+        plan.append('kvm')
+    plan += ['log %d' % spec.log_level] if spec.log_level != Spec.log_level else []
+    plan += ['symbols'] if spec.symbols else []
+    plan += ['run']
+    add_program(archive, spec.program)
+    archive.file('lab/plan', '\n'.join(plan).encode(), 0o644)
+    return archive.bytes()

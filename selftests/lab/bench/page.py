@@ -10,11 +10,9 @@ import glob
 import html
 import json
 import os
-import re
 import zlib
 
-import figures
-import tables
+from . import figures, tables
 
 VARIANTS = ('stock', 'fast', '2017')
 # An L2 exit whose call stacks are shown.
@@ -169,22 +167,15 @@ def bars(runs):
             '<p class="key">%s</p><div class="bars">%s</div>' % (key, '\n'.join(parts)))
 
 
-def html_tables(markdown):
-    """The tables of tables.py: a title, then lines that begin with |."""
-    parts = []
-    for block in re.split(r'\n\s*\n', markdown):
-        lines = block.strip().splitlines()
-        if not lines or not lines[0].startswith('|'):
-            parts += ['<h2>%s</h2>' % html.escape(' '.join(lines))] if lines else []
-            continue
-        cells = [[html.escape(cell.strip()) for cell in line.strip().strip('|').split('|')]
-                 for line in lines if not re.fullmatch(r'[|:\-\s]+', line)]
-        head = ''.join('<th>%s</th>' % cell for cell in cells[0])
-        body = '\n'.join('<tr>%s</tr>' % ''.join('<td>%s</td>' % cell for cell in row)
-                         for row in cells[1:])
-        parts.append('<div class="wide"><table><thead><tr>%s</tr></thead>\n<tbody>%s</tbody>'
-                     '</table></div>' % (head, body))
-    return '\n'.join(parts)
+def html_tables(found):
+    """Tables of tables.py."""
+    def cells(kind, row):
+        return '<tr>%s</tr>' % ''.join('<%s>%s</%s>' % (kind, html.escape(str(cell)), kind)
+                                       for cell in row)
+    return '\n'.join('<h2>%s</h2>\n<div class="wide"><table><thead>%s</thead>\n<tbody>%s</tbody>'
+                     '</table></div>' % (html.escape(table.title), cells('th', table.header),
+                                         '\n'.join(cells('td', row) for row in table.rows))
+                     for table in found)
 
 
 def page(all_runs):
@@ -206,7 +197,7 @@ def page(all_runs):
         'counts as much as an addition here, a VM exit not at all; see '
         'Documentation/measuring.md. The figures of the talk of 2017 are cycles.</p>',
         bars(runs), *[flame_graphs(runs, l1) for l1 in l1s],
-        html_tables(tables.report(all_runs)),
+        html_tables(tables.tables(all_runs)),
         '<script>%s</script></body></html>' % SCRIPT, ''])
 
 

@@ -8,15 +8,13 @@ only where more of the figure is dearer (COSTS).
 
 import json
 
+from scripts.command import SetupError
+
 # Figures of which more is dearer.
 COSTS = ('l0_instructions', 'ticks', 'vmread', 'vmwrite', 'vmwrite_control', 'vmptrld', 'vmclear',
          'invept', 'invvpid', 'xsetbv', 'page_maps', 'vm_entries')
 # Per iteration: below it is the one timer tick more or less in a thousand iterations.
 SLACK = 0.01
-
-
-class FiguresError(Exception):
-    """A file that holds no figures; says which and what to do."""
 
 
 def read(path):
@@ -25,10 +23,10 @@ def read(path):
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
     except (OSError, ValueError) as error:
-        raise FiguresError('%s: %s' % (path, error)) from error
+        raise SetupError('%s: %s' % (path, error)) from error
     found = content.get('per_iteration', content) if isinstance(content, dict) else None
     if not found or 'l0_instructions' not in found or 'symbols' not in found:
-        raise FiguresError('%s holds no figures; expected a file of build/bench' % path)
+        raise SetupError('%s holds no figures; expected a file of build/bench' % path)
     return found
 
 
@@ -49,10 +47,10 @@ def metric(figures, name):
     if table == 'symbols':
         return dict(map(tuple, figures['symbols'])).get(key, 0)
     if not isinstance(figures.get(table), dict if key else (int, float)):
-        raise FiguresError("there is no figure '%s'; there are: %s"
-                           % (name, ' '.join('%s.KEY' % n if isinstance(v, dict) else n
-                                             for n, v in figures.items() if not isinstance(v, list))
-                              + ' symbols.FUNCTION'))
+        raise SetupError("there is no figure '%s'; there are: %s"
+                         % (name, ' '.join('%s.KEY' % n if isinstance(v, dict) else n
+                                           for n, v in figures.items() if not isinstance(v, list))
+                            + ' symbols.FUNCTION'))
     return figures[table].get(key, 0) if key else figures[table]
 
 

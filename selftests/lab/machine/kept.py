@@ -21,11 +21,11 @@ import os
 import re
 import subprocess
 import tarfile
-import tempfile
 import time
 import zlib
 
-import initramfs
+from scripts import cache
+from scripts.command import SetupError
 
 VARIABLE = 'STOCK_RUNS'
 KEEP_DAYS = 14          # of a result that was not used
@@ -33,10 +33,6 @@ FORMAT = b'1'           # raise it when the files of a result mean something els
 ABOUT = 'about.json'
 # The emulator's log is for people.
 NOT_COMPARED = ('emulator.txt', ABOUT)
-
-
-class Different(Exception):
-    """The same inputs gave another output: nothing may be kept, then."""
 
 
 def wanted():
@@ -74,7 +70,7 @@ def key(emulator, work):
 
 
 def path_of(name):
-    return os.path.join(initramfs.cache_directory(), 'runs', name + '.tar.gz')
+    return os.path.join(cache.directory(), 'runs', name + '.tar.gz')
 
 
 def load(name):
@@ -107,7 +103,10 @@ def forget_old(directory):
 
 
 def store(name, work, inputs, about):
-    """Keep what the emulator left in work beside the inputs; checks an older result."""
+    """Keep what the emulator left in work beside the inputs.
+
+    Raises SetupError when the same inputs gave another output earlier: nothing may be kept then.
+    """
     files = {ABOUT: json.dumps(about).encode()}
     for file in sorted(set(os.listdir(work)) - set(inputs)):
         with open(os.path.join(work, file), 'rb') as content:
@@ -117,19 +116,18 @@ def store(name, work, inputs, about):
         other = sorted(file for file in {*before, *files} - set(NOT_COMPARED)
                        if before.get(file) != files.get(file))
         if other:
-            raise Different('the same machine gave another output than earlier (%s in %s)'
-                            % (', '.join(other), path_of(name)))
+            raise SetupError('the same machine gave another output than earlier (%s in %s)'
+                             % (', '.join(other), path_of(name)))
         return
     directory = os.path.dirname(path_of(name))
     os.makedirs(directory, exist_ok=True)
     forget_old(directory)
-    new = tempfile.NamedTemporaryFile(dir=directory, delete=False)
-    with new, tarfile.open(fileobj=new, mode='w:gz', compresslevel=1) as archive:
+    with cache.new_file(path_of(name)) as new, \
+            tarfile.open(new, mode='w:gz', compresslevel=1) as archive:
         for file, content in files.items():
             member = tarfile.TarInfo(file)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    os.rename(new.name, path_of(name))
 
 
 def forget(name):

@@ -16,12 +16,13 @@ a point release that makes stock dearer is not ours to answer for.
 
 import os
 
-import difference
+from scripts import TOP
+from . import compare
 
-PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'budgets')
+PATH = os.path.join(TOP, 'selftests', 'lab', 'budgets')
 TOLERANCE = 0.01
 LEAST = 40              # instructions of a function that is worth a line
-COSTS = difference.COSTS
+COSTS = compare.COSTS
 HEADER = '''# SPDX-License-Identifier: GPL-2.0
 # What kvm-intel-fast may cost per iteration, by row of the quick bench: budget.py.
 # A change that costs more than 1%% fails budget_test; to accept it, or to make use
@@ -109,7 +110,7 @@ def check(runs, kernel, budgets):
         if runs[0]['kernel'] != kernel and budget.stock:
             scale = rows[name]['stock']['l0_instructions'] / budget.stock
         allowed = {cost: value * scale for cost, value in budget.costs.items()}
-        dearer = difference.dearer({**allowed, 'symbols': []}, fast, TOLERANCE, COSTS)
+        dearer = compare.dearer({**allowed, 'symbols': []}, fast, TOLERANCE, COSTS)
         complaints = ['%s: %.2f, budget %.2f (%+.1f%%)' % (
             cost, b, a, 100 * (b - a) / a if a else 100) for cost, a, b in dearer]
         results.append((title, complaints + (where(budget, fast) if complaints else [])))

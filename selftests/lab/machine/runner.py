@@ -9,8 +9,6 @@ same Spec on the same inputs executes the same instructions in the machine:
 no wall-clock time, no host state gets in.
 """
 
-import dataclasses
-import functools
 import glob
 import json
 import os
@@ -22,87 +20,17 @@ import sys
 import tempfile
 import time
 
-import directboot
-import initramfs
-import kept
-import verdict
+from scripts.command import SetupError
+from . import directboot, initramfs, kept, reach, verdict
+from .files import read, save
+from .tools import kernel_directory, tool
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
-# The emulated clock.  One instruction is one tick of the TSC; a second of the
-# machine is IPS of them.  The kernel is told, because the CPU models claim the
-# frequency of the real part.
-IPS = 50000000
 EPOCH = 1700000000                      # the real-time clock at power-on
 POLL = 0.02
 DRAIN = 5                               # seconds from a panic to power-off
-SIGNATURE_MAGIC = b'~Module signature appended~\n'
-SIGNATURE_HEAD = 12
-# A module of Debian's kernels: /dev/ram0, 128 MiB, for a program that needs swap.
-SWAP_MODULE = 'brd rd_nr=1 rd_size=131072'
 # IA32_TSX_CTRL, of CPUs with RTM: a line of msrs.def.
 TSX_CTRL = b'0x122 0 00000000 00000000 ffffffff fffffffc 00000000 00000000\n'
-MODULES_BEFORE_KVM = ('irqbypass',)
-
-
-@dataclasses.dataclass
-class Spec:
-    """What to run, and in what machine."""
-    program: list = dataclasses.field(default_factory=lambda: ['true'])
-    kernel: str = 'debian'              # debian, mini, debug or a directory
-    kvm_intel: str = 'stock'            # stock, none or the path of a .ko
-    kvm_opts: str = ''
-    kvm_intel_opts: str = ''
-    cpu_model: str = 'corei7_skylake_x'
-    cpu_features: str = ''              # the emulator's add_features
-    cpus: int = 1
-    memory: int = 1024                  # MiB
-    append: str = 'mitigations=off'
-    files: list = dataclasses.field(default_factory=list)     # (host, guest)
-    modules: list = dataclasses.field(default_factory=list)   # 'NAME|PATH.ko [OPTIONS]'
-    time_limit: float = 120
-    symbols: bool = False
-    allowed: list = dataclasses.field(default_factory=list)   # patterns of known splats
-    ips: int = IPS
-    emulator: str = ''                  # its directory; default: bochs/build makes it
-    stop_on_oops: bool = True
-    log_level: int = 7                  # less severe lines of the kernel's log stay there
-    reference: bool = False             # kvm_intel is a path, but not a module under test
-
-
-class LabError(Exception):
-    """The machine could not be set up; says what to do."""
-
-
-def tool(*argv):
-    """Run one of our helpers that prints a path; its progress goes to stderr."""
-    done = subprocess.run([os.path.join(HERE, argv[0]), *argv[1:]],
-                          stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise LabError('%s failed; see above' % ' '.join(argv))
-    return done.stdout.strip().splitlines()[-1]
-
-
-@functools.lru_cache(maxsize=None)
-def choose_kernel():
-    """Let all that this process starts use one version, said once."""
-    if not os.environ.get('KVM_INTEL_FAST_KERNEL'):
-        done = subprocess.run([os.path.join(HERE, '..', '..', 'scripts', 'resolve')],
-                              stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise LabError('there is no kernel to run; see above')
-        os.environ['KVM_INTEL_FAST_KERNEL'] = done.stdout.splitlines()[0]
-
-
-def kernel_directory(name):
-    if os.path.isdir(name):
-        if not os.path.exists(os.path.join(name, 'vmlinux')):
-            raise LabError('%s holds no vmlinux; expected a directory as made by '
-                           'selftests/lab/kernel' % name)
-        return os.path.abspath(name)
-    if '=' not in name:
-        choose_kernel()
-    return tool('kernel', name)
 
 
 def kernel_parameters(spec):
@@ -113,69 +41,6 @@ def kernel_parameters(spec):
         # and now and then a processor that does not wake from MWAIT.
         'cryptomgr.notests=1 tsc_early_khz=%d idle=halt' % (spec.ips // 1000),
         spec.append]))
-
-
-def carried(text):
-    """(path here, path in the machine) of HOST[:GUEST]."""
-    host, _, guest = text.partition(':')
-    return host, guest or '/' + os.path.basename(os.path.abspath(host))
-
-
-def unsigned(module):
-    """A module without its signature, whose check takes longer than the boot."""
-    if not module.endswith(SIGNATURE_MAGIC):
-        return module
-    end = len(module) - len(SIGNATURE_MAGIC)
-    length = int.from_bytes(module[end - 4:end], 'big')
-    return module[:end - SIGNATURE_HEAD - length]
-
-
-def add_module(archive, plan, kernel, name, path=None, options=''):
-    if path is None:
-        path = os.path.join(kernel, 'modules', name + '.ko')
-    if not os.path.exists(path):
-        if path.startswith(kernel):     # built in, or the kernel script refused
-            return
-        raise LabError('%s does not exist; build the module first' % path)
-    guest = '/lab/modules/%s.ko' % name
-    with open(path, 'rb') as file:
-        archive.file(guest, unsigned(file.read()), 0o644)
-    plan.append(('insmod %s %s' % (guest, options)).strip())
-
-
-def add_program(archive, words):
-    """The program's argv in the machine; carried in when it is a host path."""
-    words = list(words)
-    if '/' in words[0] and os.path.isfile(words[0]):
-        guest = '/test/' + os.path.basename(words[0])
-        archive.copy(words[0], guest)
-        words[0] = guest
-    archive.file('lab/argv', b''.join(w.encode() + b'\0' for w in words), 0o644)
-
-
-def root_file_system(spec, kernel):
-    archive, plan = initramfs.base_archive(), []
-    for host, guest in spec.files:
-        archive.copy(host, guest)
-    for module in spec.modules:
-        name, _, options = module.partition(' ')
-        if name.endswith('.ko'):
-            add_module(archive, plan, kernel, os.path.basename(name)[:-3], name, options)
-        else:
-            add_module(archive, plan, kernel, name, options=options)
-    if spec.kvm_intel != 'none':
-        for name in MODULES_BEFORE_KVM:
-            add_module(archive, plan, kernel, name)
-        add_module(archive, plan, kernel, 'kvm', options=spec.kvm_opts)
-        add_module(archive, plan, kernel, 'kvm-intel', options=spec.kvm_intel_opts,
-                   path=None if spec.kvm_intel == 'stock' else spec.kvm_intel)
-        plan.append('kvm')
-    plan += ['log %d' % spec.log_level] if spec.log_level != Spec.log_level else []
-    plan += ['symbols'] if spec.symbols else []
-    plan += ['run']
-    add_program(archive, spec.program)
-    archive.file('lab/plan', '\n'.join(plan).encode(), 0o644)
-    return archive.bytes()
 
 
 def registers(spec, emulator):
@@ -203,14 +68,6 @@ def configuration(spec, images):
         # Its report of the speed comes from a signal handler and can deadlock.
         'info: action=report, nogui=ignore',
         'port_e9_hack: enabled=1', ''])
-
-
-def read(path):
-    try:
-        with open(path, 'rb') as file:
-            return file.read()
-    except FileNotFoundError:
-        return b''
 
 
 class Emulator:
@@ -272,20 +129,15 @@ def out_path(directory, name):
     """Where a frame out/... goes; never outside directory."""
     path = os.path.normpath(os.path.join(directory, name))
     if not path.startswith(os.path.join(directory, 'out') + os.sep):
-        raise LabError('the guest sent a file with the name %r' % name)
+        raise SetupError('the guest sent a file with the name %r' % name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return path
 
 
-def save(directory, name, data):
-    with open(os.path.join(directory, name), 'wb') as file:
-        file.write(data)
-
-
-def window_files(directory):
-    """What the emulator counted, by function and by call stack."""
-    return [path for name in ('counters', 'stacks')
-            for path in glob.glob(os.path.join(directory, name + '.*.json'))]
+def counted_files(directory):
+    """What the emulator counted: in windows, by function and by call stack; in the whole run."""
+    return [path for name in ('counters.*.json', 'stacks.*.json', reach.FILE)
+            for path in glob.glob(os.path.join(directory, name))]
 
 
 def keep_output(work, frames, directory):
@@ -299,7 +151,7 @@ def keep_output(work, frames, directory):
     for name, data in frames.items():
         if name.startswith('out/'):
             save(os.path.dirname(out_path(directory, name)), os.path.basename(name), data)
-    for path in window_files(work):
+    for path in counted_files(work):
         shutil.move(path, os.path.join(directory, os.path.basename(path)))
 
 
@@ -309,7 +161,7 @@ def clear(directory):
                  'result.json'):
         if os.path.exists(os.path.join(directory, name)):
             os.unlink(os.path.join(directory, name))
-    for path in window_files(directory):
+    for path in counted_files(directory):
         os.unlink(path)
     shutil.rmtree(os.path.join(directory, 'out'), ignore_errors=True)
 
@@ -347,10 +199,7 @@ class Output:
 
     def keep(self):
         if self.key and not self.kept:
-            try:
-                kept.store(self.key, self.work, self.inputs, self.used)
-            except kept.Different as error:
-                raise LabError(str(error)) from error
+            kept.store(self.key, self.work, self.inputs, self.used)
 
 
 def run(spec, directory):
@@ -364,7 +213,7 @@ def run(spec, directory):
     try:
         command_line = kernel_parameters(spec)
         images = directboot.prepare(os.path.join(kernel, 'vmlinux'),
-                                    root_file_system(spec, kernel), command_line,
+                                    initramfs.root_file_system(spec, kernel), command_line,
                                     spec.memory * MIB, spec.cpus, work)
         save(work, 'msrs.def', registers(spec, emulator))
         save(work, 'bochsrc', configuration(spec, images).encode())
@@ -378,6 +227,8 @@ def run(spec, directory):
         if status == 'ok' and number(meta, 'exit') == 0:
             output.keep()
         keep_output(work, frames, directory)
+        if status == 'ok':
+            reach.bring(directory)
         if 'start_ticks' not in meta and 'end' not in frames:
             save(directory, 'frames.txt', read(os.path.join(work, 'frames')))
         result = {
@@ -414,3 +265,17 @@ def explain(result, directory):
     for line in result['last_lines']:
         print('run: | ' + line, file=sys.stderr)
     print('run: everything is in ' + directory, file=sys.stderr)
+
+
+def run_and_show(run_in, out):
+    """For a command: call run_in(directory), print the program's output; the exit status.
+
+    out is where the files of the machine go; without, nothing is kept.
+    """
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-run.') as temporary:
+        result = run_in(out or temporary)
+        sys.stdout.buffer.write(read(os.path.join(out or temporary, 'stdout.txt')))
+        sys.stdout.buffer.flush()
+    if result['status'] != 'ok':
+        explain(result, out or 'no directory; give --out DIR to keep it')
+    return exit_status(result)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Measure rows of the bench in one machine: for the bench, its tests, bisect and history.
+
+    runs = measure.measure_rows(kernel, 'selftest', ['cpuid'], 'out')
+
+Invariant: no figures unless the machine ended well and every row was measured to its
+end.  Which counters are a row's is said by the program that made both: it names each
+row when its window is closed, and the emulator numbers the windows.
+"""
+
+import os
+import re
+
+from scripts.command import SetupError
+from .. import machine, project
+from ..machine import linux_l1
+from . import figures
+from .rows import ROWS
+
+L1_ROW = 'l1_cpuid'     # the one row in which no L2 runs
+TIME_LIMIT = 300        # seconds for one machine with the tiny L1
+
+
+class MeasureError(SetupError):
+    """The machine did not end well, or did not measure all; .result is machine.run()'s."""
+
+    def __init__(self, message, result):
+        super().__init__(message)
+        self.result = result
+
+
+def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
+    """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
+
+    kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
+    "linux", or "host": no L1, but user space beside a VM (exit_bench/host.h).  options
+    are members of machine.Spec.
+    """
+    program = os.path.join(project.programs(), 'exit_bench')
+    limit = 2 * linux_l1.TIME_LIMIT if l1 == 'linux' else TIME_LIMIT
+    spec = machine.Spec(kernel=kernel, symbols=True, **{'time_limit': limit, **options})
+    names = sorted(names, key=lambda name: name != L1_ROW)
+    if l1 == 'linux':
+        guest = linux_l1.Guest(program=[program, 'guest', *names], l1_append=l1_append,
+                               l1_cpus=spec.cpus)
+        return linux_l1.run(spec, guest, directory)
+    others = [name for name in names if name != L1_ROW]
+    words = ['/test/exit_bench guest l1_cpuid'] if L1_ROW in names else []
+    words += ['/test/exit_bench %s %s' % ('host' if l1 == 'host' else 'nested', ' '.join(others))
+              ] if others else []
+    spec.program = ['sh', '-c', ' && '.join(words)]
+    spec.files = [(program, '/test/exit_bench')]
+    return machine.run(spec, directory)
+
+
+def vcpus_of(name):
+    return ROWS[name].vcpus if name in ROWS else 1
+
+
+def windows(names, result, directory):
+    """{row: (iterations, path of its counters)} of a machine; raises MeasureError."""
+    text = machine.read(os.path.join(directory, 'stdout.txt')).decode(errors='replace')
+    said = re.findall(r'^row (\S+) iterations (\d+)', text, re.M)
+    if result['status'] != 'ok':
+        raise MeasureError('%s: %s' % (result['status'], result['reason']), result)
+    if result['program_exit'] or sorted(name for name, _ in said) != sorted(names):
+        raise MeasureError('exit_bench ended with status %s after the rows "%s" of "%s": %s' % (
+            result['program_exit'], ' '.join(name for name, _ in said), ' '.join(names),
+            ' '.join(text.split()[-20:])), result)
+    counters = sorted(name for name in os.listdir(directory) if name.startswith('counters.'))
+    expected = ['counters.%d.json' % number for number in range(len(said))]
+    if counters != sorted(expected):
+        raise MeasureError('%d rows, and of counters: %s; were both marks executed?' % (
+            len(said), ' '.join(counters) or 'none'), result)
+    return {name: (int(iterations) * vcpus_of(name), os.path.join(directory, path))
+            for (name, iterations), path in zip(said, expected)}
+
+
+def read_rows(l1, names, result, directory):
+    """{row: run} of what run() left, in the order of names; raises MeasureError."""
+    found = windows(names, result, directory)
+    kallsyms = os.path.join(directory, 'kallsyms.txt')
+    return {name: {'kernel': result['kernel'], 'l1': l1, 'row': name, 'variant': 'stock',
+                   'iterations': found[name][0], 'cpu_model': result['cpu_model'],
+                   'emulator': result['emulator'], 'cmdline': result['cmdline'],
+                   'per_iteration': figures.load(found[name][1], kallsyms, found[name][0])}
+            for name in names}
+
+
+def measure_rows(kernel, l1, names, directory, **options):
+    """{row: run}, the content of a file of the bench each; arguments as of run()."""
+    return read_rows(l1, names, run(kernel, l1, names, directory, **options), directory)
+
+
+def measure(kernel, l1, name, directory, **options):
+    """One row of measure_rows()."""
+    return measure_rows(kernel, l1, [name], directory, **options)[name]

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The emulated machine: runs one program as L0 user space on a CPU with VMX.
+
+    result = machine.run(machine.Spec(kernel='mini', program=['/path/to/test']), 'out')
+
+What is imported here is what others call; linux_l1 and tree_kernel beside it they
+import by name.
+"""
+
+from .files import read, save
+from .runner import exit_status, explain, run, run_and_show
+from .spec import SWAP_MODULE, Spec, add_options, carried
+from .tools import kernel_directory, tool

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What to run, and in what machine."""
+
+import dataclasses
+import os
+
+# The emulated clock.  One instruction is one tick of the TSC; a second of the
+# machine is IPS of them.  The kernel is told, because the CPU models claim the
+# frequency of the real part.
+IPS = 50000000
+# A module of Debian's kernels: /dev/ram0, 128 MiB, for a program that needs swap.
+SWAP_MODULE = 'brd rd_nr=1 rd_size=131072'
+
+
+@dataclasses.dataclass
+class Spec:
+    """One machine, and the program that is L0's user space."""
+    program: list = dataclasses.field(default_factory=lambda: ['true'])
+    kernel: str = 'debian'              # debian, mini, debug or a directory
+    kvm_intel: str = 'stock'            # stock, none or the path of a .ko
+    kvm_opts: str = ''
+    kvm_intel_opts: str = ''
+    cpu_model: str = 'corei7_skylake_x'
+    cpu_features: str = ''              # the emulator's add_features
+    cpus: int = 1
+    memory: int = 1024                  # MiB
+    append: str = 'mitigations=off'
+    files: list = dataclasses.field(default_factory=list)     # (host, guest)
+    modules: list = dataclasses.field(default_factory=list)   # 'NAME|PATH.ko [OPTIONS]'
+    time_limit: float = 120
+    symbols: bool = False
+    allowed: list = dataclasses.field(default_factory=list)   # patterns of known splats
+    ips: int = IPS
+    emulator: str = ''                  # its directory; default: bochs/build makes it
+    stop_on_oops: bool = True
+    log_level: int = 7                  # less severe lines of the kernel's log stay there
+    reference: bool = False             # kvm_intel is a path, but not a module under test
+
+
+def carried(text):
+    """(path here, path in the machine) of HOST[:GUEST]."""
+    host, _, guest = text.partition(':')
+    return host, guest or '/' + os.path.basename(os.path.abspath(host))
+
+
+def add_options(parser, time_limit=Spec.time_limit):
+    """To a parser, those that a machine has with a Linux L1 in it and without; of members of Spec."""
+    add = parser.add_argument
+    add('--kernel', default=Spec.kernel, metavar='debian|mini|debug|DIR', help="L0's kernel")
+    add('--kvm-intel', default=Spec.kvm_intel, metavar='stock|none|PATH.ko', help="L0's kvm_intel")
+    add('--kvm-opts', default='', metavar='OPTIONS', help="module options of L0's kvm")
+    add('--kvm-intel-opts', default='', metavar='OPTIONS',
+        help="module options of L0's kvm_intel")
+    add('--cpu-model', default=Spec.cpu_model)
+    add('--cpu-features', default='', help="the emulator's add_features")
+    add('--append', default=Spec.append, metavar='PARAMETERS',
+        help="L0's kernel parameters (default: %(default)s)")
+    add('--cpus', type=int, default=Spec.cpus, help='of L0')
+    add('--memory', type=int, default=Spec.memory, metavar='MIB', help="L0's memory")
+    add('--time-limit', type=float, default=time_limit, metavar='SECONDS',
+        help='wall-clock time, all in all')
+    add('--ips', type=int, default=Spec.ips, help='instructions per emulated second')
+    add('--symbols', action='store_true', help='bring /proc/kallsyms of L0 home')
+    add('--allow', dest='allowed', action='append', default=[], metavar='REGEX',
+        help='a line of a kernel log that is no failure')
