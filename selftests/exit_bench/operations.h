@@ -6,7 +6,7 @@
 #define EXIT_BENCH_OPERATIONS_H
 
 #include "exit_bench/measure.h"
-#include "exit_bench/tiny_hypervisor.h"
+#include "lib/tiny_hypervisor.h"
 
 #define IO_PORT		0x80
 #define MMIO_GPA	0xc0000000ul

@@ -14,7 +14,7 @@
 #define EXIT_BENCH_PATTERNS_H
 
 #include "exit_bench/measure.h"
-#include "exit_bench/tiny_hypervisor.h"
+#include "lib/tiny_hypervisor.h"
 
 #define MAX_FIELDS	256
 #define ALTERNATE	64	/* L2 exits from one pattern to the other */

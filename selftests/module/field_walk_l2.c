@@ -5,7 +5,7 @@
  * In L0 it is an L1 like any other, and nobody looks.
  */
 #include "test_util.h"
-#include "exit_bench/tiny_hypervisor.h"
+#include "lib/tiny_hypervisor.h"
 
 #define ROUNDS		140	/* of nine exits that the walk counts */
 #define IO_PORT		0x80

@@ -8,7 +8,7 @@
  * field_walk compares it between stock and fast, line by line.
  */
 #include "test_util.h"
-#include "exit_bench/tiny_hypervisor.h"
+#include "lib/tiny_hypervisor.h"
 #include "kselftest.h"
 
 #define MAX_FIELDS	320

@@ -2,8 +2,8 @@
 /*
  * What tiny hypervisors are made of: access to VMCS fields, and a loop around L2.
  */
-#ifndef EXIT_BENCH_TINY_HYPERVISOR_H
-#define EXIT_BENCH_TINY_HYPERVISOR_H
+#ifndef LIB_TINY_HYPERVISOR_H
+#define LIB_TINY_HYPERVISOR_H
 
 #include "kvm_util.h"
 #include "processor.h"
