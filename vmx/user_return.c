@@ -13,8 +13,10 @@
  *
  * | input | who changes it | how we know | mutants |
  * |---|---|---|---|
- * | EFER.LMA, EFER.SCE | the guest, a switch | read at each write of EFER | `user-return-efer-ignored` |
- * | RDTSCP, RDPID | KVM_SET_CPUID2 | cpuid_has_tsc_aux() | `cpuid-entries-freed-but-used` |
+ * | EFER.LMA, EFER.SCE | the guest, a switch | read at each write of EFER |
+ *   `user-return-efer-ignored` |
+ * | RDTSCP, RDPID | KVM_SET_CPUID2 | cpuid_has_tsc_aux() |
+ *   `cpuid-entries-freed-but-used` |
  * | RTM | nobody | read once | `user-return-tsx-ctrl-forgotten` |
  * | the guest's value | its WRMSR, user space | stock loads it at once if the MSR is needed,
  *   otherwise user_return_set() | `user-return-change-missed` |
