@@ -52,6 +52,7 @@
 #define TRIES		3
 #define RECLAIMS	60
 #define REFERENCED	3		/* pages to which stock has references in L2 */
+#define COLD_RECLAIM	(2ul << 20)
 #define COLD_ROUNDS	60
 #define COLD_ENTRIES	50
 #define COLD_FILLER	(24ul << 20)
@@ -541,13 +542,26 @@ static int swapped_out(void)
 	return out;
 }
 
+/* Return: bytes that the group has. */
+static unsigned long group_memory(void)
+{
+	unsigned long bytes = 0;
+	FILE *file = fopen(GROUP "/memory.current", "r");
+
+	TEST_ASSERT(file && fscanf(file, "%lu", &bytes) == 1, "no memory.current");
+	fclose(file);
+	return bytes;
+}
+
 /*
  * Nested entries, and reclaim of memory of which most is touched as often: the pages
- * that the entries use are not those that go first.
+ * that the entries use are not those that go first.  With a limit, what the filler's
+ * page faults bring back pushes something out again, all the time.
  */
-static void used_pages_are_not_cold(void)
+static void enter_and_reclaim(bool limit)
 {
 	struct rusage before, after;
+	char high[32];
 	uint8_t *filler;
 	unsigned long i;
 	int round, out = 0;
@@ -557,6 +571,11 @@ static void used_pages_are_not_cold(void)
 	filler = mmap(NULL, COLD_FILLER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	madvise(filler, COLD_FILLER, MADV_NOHUGEPAGE);
+	if (limit) {
+		memset(filler, 1, COLD_FILLER);
+		snprintf(high, sizeof(high), "%lu", group_memory() - COLD_RECLAIM);
+		TEST_ASSERT(!write_file(GROUP "/memory.high", high), "no memory.high");
+	}
 	for (round = 0; round < COLD_ROUNDS; round++) {
 		for (i = 0; i < COLD_FILLER; i += PAGE)
 			filler[i]++;
@@ -564,14 +583,26 @@ static void used_pages_are_not_cold(void)
 		ask(L1_ENTER, COLD_ENTRIES);
 		getrusage(RUSAGE_SELF, &after);
 		major += after.ru_majflt - before.ru_majflt;
-		write_file(GROUP "/memory.reclaim", "2M");
+		if (!limit)
+			write_file(GROUP "/memory.reclaim", "2M");
 		out += swapped_out();
 	}
+	write_file(GROUP "/memory.high", "max");
 	munmap(filler, COLD_FILLER);
 	ksft_print_msg("%d times a named page was swapped out, %ld major faults of entries\n", out,
 		       major);
 	EXPECT(out <= COLD_ROUNDS / 3, "%d times in %d rounds", out, COLD_ROUNDS);
 	expect_pages_in_use();
+}
+
+static void used_pages_are_not_cold(void)
+{
+	enter_and_reclaim(false);
+}
+
+static void used_pages_are_not_cold_under_memory_high(void)
+{
+	enter_and_reclaim(true);
 }
 
 static void verify_found_nothing(void)
@@ -615,6 +646,7 @@ static void join_cgroup(void)
 static const struct test_case other_cases[] = {
 	CASE(pages_come_by_userfaultfd),
 	CASE(used_pages_are_not_cold),
+	CASE(used_pages_are_not_cold_under_memory_high),
 	CASE(verify_found_nothing),
 };
 
