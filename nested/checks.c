@@ -29,8 +29,8 @@
  * A DEBUGCTL with bits that KVM ignores makes stock log a line each time, so that
  * is not remembered.
  */
-#include "vmx/vmx.h"
-#include "vmx/nested.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
 #include "nested/checks.h"
 
 /* Compile-time: is the field of vmcs12 at this offset compared? */
@@ -69,7 +69,7 @@ static void gather(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, struct ch
 #define SHADOW_FIELD_RW(field, name)						\
 	BUILD_BUG_ON(checks_depend_on(field) && !unchecked(field) &&		\
 		     !compared(offsetof(struct vmcs12, name)));
-#include "vmx/vmcs_shadow_fields.h"
+#include "kvm/vmx/vmcs_shadow_fields.h"
 }
 
 /* Whatever is not a plain hit. */

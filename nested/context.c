@@ -8,7 +8,7 @@
  */
 #include <linux/slab.h>
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/page_hold.h"
 
 static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)

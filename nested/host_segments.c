@@ -15,9 +15,9 @@
  */
 #include <linux/jhash.h>
 
-#include "vmx/vmx.h"
-#include "vmx/nested.h"
-#include "vmx/vmx_ops.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
+#include "kvm/vmx/vmx_ops.h"
 #include "nested/host_segments.h"
 #include "nested/host_segments_rule.h"
 

@@ -24,8 +24,8 @@
  *
  * Without EPT stock does everything.
  */
-#include "vmx/vmx.h"
-#include "mmu.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/mmu.h"
 #include "nested/mmu_switch.h"
 
 /* verify=1: stock did it, which must not have changed a role. */

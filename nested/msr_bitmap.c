@@ -21,7 +21,7 @@
  */
 #include <linux/slab.h>
 
-#include "vmx/nested.h"
+#include "kvm/vmx/nested.h"
 #include "nested/msr_bitmap.h"
 
 static u64 controls_of(struct vmcs12 *vmcs12)

@@ -6,7 +6,7 @@
 #ifndef KVM_INTEL_FAST_MSR_BITMAP_H
 #define KVM_INTEL_FAST_MSR_BITMAP_H
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/context.h"
 
 bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,

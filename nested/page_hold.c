@@ -29,7 +29,7 @@
  * Dirty marking is stock's: the virtual-APIC and posted-interrupt pages are
  * dirty after each nested exit, in the page flags and in the memslot's log.
  */
-#include "vmx/nested.h"
+#include "kvm/vmx/nested.h"
 #include "nested/page_hold.h"
 #include "nested/pages_notifier.h"
 

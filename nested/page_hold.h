@@ -7,7 +7,7 @@
 #ifndef KVM_INTEL_FAST_PAGE_HOLD_H
 #define KVM_INTEL_FAST_PAGE_HOLD_H
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/context.h"
 #include "nested/msr_bitmap.h"
 

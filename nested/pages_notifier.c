@@ -39,7 +39,7 @@
  */
 #include <linux/rbtree.h>
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/pages_notifier.h"
 
 static struct pages_notifier *notifier_of(struct kvm *kvm)

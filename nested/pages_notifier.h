@@ -6,7 +6,7 @@
 #ifndef KVM_INTEL_FAST_PAGES_NOTIFIER_H
 #define KVM_INTEL_FAST_PAGES_NOTIFIER_H
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/context.h"
 
 void pages_notifier_init(struct kvm *kvm);

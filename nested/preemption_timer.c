@@ -28,8 +28,8 @@
  * To be seen from outside: up to one timer interrupt per deadline that stock would
  * not have had.
  */
-#include "vmx/vmx.h"
-#include "vmx/nested.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
 #include "nested/preemption_timer.h"
 
 static enum hrtimer_restart fired(struct hrtimer *timer)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Fields that are read back late: what verify=1 compares.  See read_back.h. */
-#include "vmx/vmx.h"
-#include "vmx/nested.h"
-#include "vmx/vmx_ops.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
+#include "kvm/vmx/vmx_ops.h"
 #include "nested/read_back.h"
 
 /**

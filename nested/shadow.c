@@ -52,7 +52,7 @@
 
 #include "nested/checks.h"
 #include "nested/shadow.h"
-#include "vmx/nested.h"
+#include "kvm/vmx/nested.h"
 
 static __always_inline u64 value_in(const struct vmcs12 *vmcs12,
 				    const struct shadow_entry *entry)

@@ -9,7 +9,7 @@
 #include <linux/bitmap.h>
 #include <linux/kvm_host.h>
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/shadow_fields.h"
 #include "nested/shadow_policy.h"
 

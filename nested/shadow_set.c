@@ -24,7 +24,7 @@
 #include <linux/slab.h>
 
 #include "nested/shadow.h"
-#include "vmx/nested.h"
+#include "kvm/vmx/nested.h"
 
 /* What is asked of a table's line; never writable: exit information, access rights. */
 #define IS_SOUND(encoding, size, kind)							\

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Fields of vmcs02 that are written once: what verify=1 compares.  See vmcs02.h. */
-#include "vmx/vmx.h"
-#include "vmx/nested.h"
-#include "vmx/vmx_ops.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
+#include "kvm/vmx/vmx_ops.h"
 #include "nested/vmcs02.h"
 
 static void compare(struct kvm_vcpu *vcpu, const char *field, unsigned long is,

@@ -11,7 +11,7 @@
 #include <linux/kvm_host.h>
 #include <linux/seq_file.h>
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "nested/shadow.h"
 
 static const char * const names[] = {

@@ -24,7 +24,7 @@
  */
 #include <linux/jhash.h>
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "vmx/cpuid_runtime.h"
 
 /**

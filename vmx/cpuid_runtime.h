@@ -3,8 +3,8 @@
 #ifndef KVM_INTEL_FAST_CPUID_RUNTIME_H
 #define KVM_INTEL_FAST_CPUID_RUNTIME_H
 
-#include "cpuid.h"
-#include "vmx/vmx.h"
+#include "kvm/cpuid.h"
+#include "kvm/vmx/vmx.h"
 
 void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo);
 void cpuid_memo_forget(struct kvm_vcpu *vcpu);

@@ -22,10 +22,10 @@
  * entering, stock does not reload the field; the read is then intercepted until
  * the next change.
  */
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "vmx/debugctl.h"
 #include "vmx/debugctl_rule.h"
-#include "x86.h"
+#include "kvm/x86.h"
 
 /**
  * debugctl_vcpu_create - let the new vCPU's L1 read IA32_DEBUGCTL

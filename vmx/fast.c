@@ -8,7 +8,7 @@
  */
 #include <linux/module.h>
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "vmx/debugctl.h"
 #include "nested/pages_notifier.h"
 

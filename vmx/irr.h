@@ -10,8 +10,8 @@
 #ifndef KVM_INTEL_FAST_IRR_H
 #define KVM_INTEL_FAST_IRR_H
 
-#include "lapic.h"
-#include "vmx/vmx.h"
+#include "kvm/lapic.h"
+#include "kvm/vmx/vmx.h"
 
 /**
  * irr_highest - the highest requested interrupt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMCS fields that nothing but our own VMWRITE changes: see known_fields.h. */
-#include "vmx/vmx.h"
-#include "vmx/vmx_ops.h"
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/vmx_ops.h"
 #include "vmx/known_fields.h"
 
 DEFINE_PER_CPU(struct known_fields *, current_known_fields);

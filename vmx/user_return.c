@@ -25,7 +25,7 @@
  * | what the MSR has | preemption, return to user space | stock clears guest_uret_msrs_loaded,
  *   and nothing is skipped | none: stock acts |
  */
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "vmx/user_return.h"
 
 struct user_return_slots __ro_after_init user_return_slots;

@@ -2,7 +2,7 @@
 #ifndef KVM_INTEL_FAST_USER_RETURN_H
 #define KVM_INTEL_FAST_USER_RETURN_H
 
-#include "vmx/vmx.h"
+#include "kvm/vmx/vmx.h"
 #include "vmx/cpuid_runtime.h"
 
 extern struct user_return_slots user_return_slots;
