@@ -2,7 +2,7 @@
 /* KUnit: which trapped VMWRITEs of L1 make the consistency checks necessary. */
 #include <kunit/test.h>
 
-#include "nested/checks_inputs.h"
+#include "nested/checks_state.h"
 
 /* SDM, "Field Encoding in VMCS": a field of each type that is, or is not, checked. */
 static void writes_that_matter(struct kunit *test)

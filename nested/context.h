@@ -13,8 +13,8 @@
 
 #include <linux/kvm_host.h>
 
-#include "nested/msr_bitmap_rule.h"
-#include "nested/page_hold_types.h"
+#include "nested/msr_bitmap_state.h"
+#include "nested/page_hold_state.h"
 
 #define NESTED_CONTEXTS	8
 

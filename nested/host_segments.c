@@ -19,7 +19,7 @@
 #include "kvm/vmx/nested.h"
 #include "kvm/vmx/vmx_ops.h"
 #include "nested/host_segments.h"
-#include "nested/host_segments_rule.h"
+#include "nested/host_segments_state.h"
 
 /* Of segment NAME, without its access rights. */
 #define WRITE_SEGMENT(NAME, SELECTOR, BASE, LIMIT) do {			\

@@ -2,7 +2,7 @@
 /* KUnit: access rights of L1's segments, against what the SDM says of each bit. */
 #include <kunit/test.h>
 
-#include "nested/host_segments_rule.h"
+#include "nested/host_segments_state.h"
 
 /* SDM, "Guest Register State", format of access rights. */
 static u32 rights(int type, int s, int dpl, int p, int l, int db, int g, int unusable)

@@ -7,7 +7,7 @@
 #include <kunit/test.h>
 #include <linux/slab.h>
 
-#include "nested/msr_bitmap_rule.h"
+#include "nested/msr_bitmap_state.h"
 
 #define PAGE_WORDS 512
 

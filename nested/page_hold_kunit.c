@@ -5,7 +5,7 @@
  */
 #include <kunit/test.h>
 
-#include "nested/page_hold_rule.h"
+#include "nested/page_hold_state.h"
 
 static const u64 backgrounds[] = { 0, ~0ULL, 0x5555555555555555ULL, 0x0123456789abcdefULL };
 

@@ -2,7 +2,7 @@
 /* KUnit: L2's preemption timer is neither early nor late, nor on another CPU. */
 #include <kunit/test.h>
 
-#include "nested/preemption_timer_types.h"
+#include "nested/preemption_timer_state.h"
 
 /* Around each bit of a time that a machine can reach in a hundred years. */
 #define TIME_BITS	61

@@ -24,7 +24,7 @@
  */
 #include "kvm/vmx/vmx.h"
 #include "vmx/debugctl.h"
-#include "vmx/debugctl_rule.h"
+#include "vmx/debugctl_state.h"
 #include "kvm/x86.h"
 
 /**

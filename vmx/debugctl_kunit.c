@@ -5,7 +5,7 @@
  */
 #include <kunit/test.h>
 
-#include "vmx/debugctl_rule.h"
+#include "vmx/debugctl_state.h"
 
 /* The field that VM entry loads: the guest's bits, the host's FREEZE_IN_SMM. */
 static u64 field_in_vmcs(u64 guest, u64 host)

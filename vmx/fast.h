@@ -10,14 +10,15 @@
 
 #include "vmx/compat.h"
 #include "vmx/counters.h"
-#include "vmx/cpuid_memo.h"
-#include "vmx/user_return_types.h"
-#include "nested/checks_inputs.h"
-#include "nested/mmu_switch_types.h"
-#include "nested/page_hold_types.h"
-#include "nested/preemption_timer_types.h"
-#include "nested/read_back_types.h"
-#include "nested/vmcs02_types.h"
+#include "vmx/cpuid_state.h"
+#include "vmx/user_return_state.h"
+#include "nested/checks_state.h"
+#include "nested/mmu_roles_state.h"
+#include "nested/page_hold_state.h"
+#include "nested/pages_notifier_state.h"
+#include "nested/preemption_timer_state.h"
+#include "nested/read_back_state.h"
+#include "nested/vmcs02_state.h"
 
 struct nested_contexts;
 struct vmcs_shadow;
@@ -31,7 +32,7 @@ struct fast_vcpu {
 	struct cpuid_memo cpuid;
 	struct user_return_memo user_return;
 	struct checks_memo checks;
-	struct mmu_switch_memo mmu;
+	struct mmu_roles_memo mmu;
 	struct preemption_timer preemption_timer;
 	struct vmcs02_memo vmcs02;
 	struct read_back_memo read_back;
@@ -60,14 +61,14 @@ extern bool adaptive_shadow;
  * their inputs are what they were; bit numbers of fast_switch_parts.
  */
 enum fast_switch_part {
-	FAST_SWITCH_CPUID,		/* vmx/cpuid_runtime.c */
+	FAST_SWITCH_CPUID,		/* vmx/cpuid.c */
 	FAST_SWITCH_USER_RETURN,	/* vmx/user_return.c */
 	FAST_SWITCH_HOST_SEGMENTS,	/* nested/host_segments.c */
 	FAST_SWITCH_IRR,		/* vmx/irr.h */
 	FAST_SWITCH_KNOWN_FIELDS,	/* vmx/known_fields.h */
 	FAST_SWITCH_PREEMPTION_TIMER,	/* nested/preemption_timer.c */
 	FAST_SWITCH_CHECKS,		/* nested/checks.c */
-	FAST_SWITCH_MMU_ROLES,		/* nested/mmu_switch.c */
+	FAST_SWITCH_MMU_ROLES,		/* nested/mmu_roles.c */
 	FAST_SWITCH_VMCS02,		/* nested/vmcs02.h */
 	FAST_SWITCH_READ_BACK,		/* nested/read_back.h */
 	NR_FAST_SWITCH_PARTS

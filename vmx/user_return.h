@@ -3,7 +3,7 @@
 #define KVM_INTEL_FAST_USER_RETURN_H
 
 #include "kvm/vmx/vmx.h"
-#include "vmx/cpuid_runtime.h"
+#include "vmx/cpuid.h"
 
 extern struct user_return_slots user_return_slots;
 

@@ -5,7 +5,7 @@
  */
 #include <kunit/test.h>
 
-#include "vmx/user_return_types.h"
+#include "vmx/user_return_state.h"
 
 enum { STAR, LSTAR, SYSCALL_MASK, EFER, TSC_AUX, TSX_CTRL, NR_MSRS };
 

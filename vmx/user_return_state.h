@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What is remembered of the user-return MSRs of a vCPU, and the rule: see user_return.c. */
-#ifndef KVM_INTEL_FAST_USER_RETURN_TYPES_H
-#define KVM_INTEL_FAST_USER_RETURN_TYPES_H
+#ifndef KVM_INTEL_FAST_USER_RETURN_STATE_H
+#define KVM_INTEL_FAST_USER_RETURN_STATE_H
 
 #include <linux/types.h>
 
@@ -63,4 +63,4 @@ static __always_inline bool user_return_update(struct user_return_memo *memo,
 	return wanted & ~memo->in_hardware;
 }
 
-#endif /* KVM_INTEL_FAST_USER_RETURN_TYPES_H */
+#endif /* KVM_INTEL_FAST_USER_RETURN_STATE_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What is remembered of an MMU context's roles: see mmu_switch.c. */
-#ifndef KVM_INTEL_FAST_MMU_SWITCH_TYPES_H
-#define KVM_INTEL_FAST_MMU_SWITCH_TYPES_H
+/* What is remembered of an MMU context's roles: see mmu_roles.c. */
+#ifndef KVM_INTEL_FAST_MMU_ROLES_STATE_H
+#define KVM_INTEL_FAST_MMU_ROLES_STATE_H
 
 #include <linux/types.h>
 
@@ -26,7 +26,7 @@ struct mmu_ept_memo {
 };
 
 /* Kept per vCPU. */
-struct mmu_switch_memo {
+struct mmu_roles_memo {
 	struct mmu_role_memo l1, l2;	/* root_mmu, nested_mmu */
 	struct mmu_ept_memo ept;	/* guest_mmu */
 };
@@ -47,4 +47,4 @@ static __always_inline u64 mmu_role_inputs(u64 cr0, u64 cr4, u64 efer, u64 hflag
 	       (hflags & MMU_ROLE_HFLAGS) << 32;
 }
 
-#endif /* KVM_INTEL_FAST_MMU_SWITCH_TYPES_H */
+#endif /* KVM_INTEL_FAST_MMU_ROLES_STATE_H */

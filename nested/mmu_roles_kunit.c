@@ -2,7 +2,7 @@
 /* KUnit: what an MMU role is made of, against the bits that the SDM and KVM name. */
 #include <kunit/test.h>
 
-#include "nested/mmu_switch_types.h"
+#include "nested/mmu_roles_state.h"
 
 static void flip(struct kunit *test, int which, u64 matter, u64 background)
 {
@@ -60,7 +60,7 @@ static struct kunit_case cases[] = {
 };
 
 static struct kunit_suite suite = {
-	.name = "mmu_switch",
+	.name = "mmu_roles",
 	.test_cases = cases,
 };
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The vCPU's CPUID entries, looked up once: see cpuid_runtime.c. */
-#ifndef KVM_INTEL_FAST_CPUID_RUNTIME_H
-#define KVM_INTEL_FAST_CPUID_RUNTIME_H
+/* The vCPU's CPUID entries, looked up once: see cpuid.c. */
+#ifndef KVM_INTEL_FAST_CPUID_H
+#define KVM_INTEL_FAST_CPUID_H
 
 #include "kvm/cpuid.h"
 #include "kvm/vmx/vmx.h"
 
 void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo);
 void cpuid_memo_forget(struct kvm_vcpu *vcpu);
-void cpuid_runtime_update(struct kvm_vcpu *vcpu);
+void cpuid_update(struct kvm_vcpu *vcpu);
 bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks);
 
 static __always_inline struct cpuid_memo *cpuid_memo(struct kvm_vcpu *vcpu)
@@ -25,7 +25,7 @@ static __always_inline struct cpuid_memo *cpuid_memo(struct kvm_vcpu *vcpu)
  * @vcpu: the vCPU
  *
  * Decides about the barrier on a nested exit, so it is never merely likely to be
- * right: see the head of cpuid_runtime.c.
+ * right: see the head of cpuid.c.
  *
  * Context: the vCPU's thread, interrupts on.
  * Return: what guest_cpuid_has() would say.
@@ -68,4 +68,4 @@ static __always_inline bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
 	return has;
 }
 
-#endif /* KVM_INTEL_FAST_CPUID_RUNTIME_H */
+#endif /* KVM_INTEL_FAST_CPUID_H */

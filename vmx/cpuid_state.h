@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What is remembered of the vCPU's CPUID entries: see cpuid_runtime.c. */
-#ifndef KVM_INTEL_FAST_CPUID_MEMO_H
-#define KVM_INTEL_FAST_CPUID_MEMO_H
+/* What is remembered of the vCPU's CPUID entries: see cpuid.c. */
+#ifndef KVM_INTEL_FAST_CPUID_STATE_H
+#define KVM_INTEL_FAST_CPUID_STATE_H
 
 #include <linux/types.h>
 
@@ -25,4 +25,4 @@ struct cpuid_memo {
 	struct kvm_cpuid_entry2 *kvm_features;
 };
 
-#endif /* KVM_INTEL_FAST_CPUID_MEMO_H */
+#endif /* KVM_INTEL_FAST_CPUID_STATE_H */

@@ -9,8 +9,8 @@
  * range ignores vmcs01's bitmap by design: L1 may give L2 an x2APIC without
  * using one itself.
  */
-#ifndef KVM_INTEL_FAST_MSR_BITMAP_RULE_H
-#define KVM_INTEL_FAST_MSR_BITMAP_RULE_H
+#ifndef KVM_INTEL_FAST_MSR_BITMAP_STATE_H
+#define KVM_INTEL_FAST_MSR_BITMAP_STATE_H
 
 #include <linux/bits.h>
 #include <linux/kernel.h>
@@ -100,4 +100,4 @@ static inline void msr_bitmap_merge(const struct msr_bitmap_inputs *in, u64 *mer
 			in->l1[MSR_BITMAP_X2APIC_WORDS + i] | in->l01[i] | ~merged_bits[i];
 }
 
-#endif /* KVM_INTEL_FAST_MSR_BITMAP_RULE_H */
+#endif /* KVM_INTEL_FAST_MSR_BITMAP_STATE_H */

@@ -3,8 +3,8 @@
  * The inputs of the consistency checks of a VM entry that are compared each time:
  * see checks.c.
  */
-#ifndef KVM_INTEL_FAST_CHECKS_INPUTS_H
-#define KVM_INTEL_FAST_CHECKS_INPUTS_H
+#ifndef KVM_INTEL_FAST_CHECKS_STATE_H
+#define KVM_INTEL_FAST_CHECKS_STATE_H
 
 #include <linux/types.h>
 
@@ -82,4 +82,4 @@ struct checks_memo {
 	struct checks_inputs inputs;
 };
 
-#endif /* KVM_INTEL_FAST_CHECKS_INPUTS_H */
+#endif /* KVM_INTEL_FAST_CHECKS_STATE_H */

@@ -10,8 +10,8 @@
  * to the host (Linux commit 6b1dd26544d0).  So hardware and KVM give the same
  * answer exactly while the field lacks that bit.
  */
-#ifndef KVM_INTEL_FAST_DEBUGCTL_RULE_H
-#define KVM_INTEL_FAST_DEBUGCTL_RULE_H
+#ifndef KVM_INTEL_FAST_DEBUGCTL_STATE_H
+#define KVM_INTEL_FAST_DEBUGCTL_STATE_H
 
 #include <linux/types.h>
 #include <asm/msr-index.h>
@@ -36,4 +36,4 @@ static inline bool debugctl_read_may_pass(u64 host_debugctl, bool field_is_fresh
 	return field_is_fresh && !(host_debugctl & DEBUGCTLMSR_FREEZE_IN_SMM);
 }
 
-#endif /* KVM_INTEL_FAST_DEBUGCTL_RULE_H */
+#endif /* KVM_INTEL_FAST_DEBUGCTL_STATE_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Fields of vmcs02 that are written once: see vmcs02.h. */
-#ifndef KVM_INTEL_FAST_VMCS02_TYPES_H
-#define KVM_INTEL_FAST_VMCS02_TYPES_H
+#ifndef KVM_INTEL_FAST_VMCS02_STATE_H
+#define KVM_INTEL_FAST_VMCS02_STATE_H
 
 #include <linux/types.h>
 
@@ -12,4 +12,4 @@ struct vmcs02_memo {
 	unsigned long cr3;		/* with this */
 };
 
-#endif /* KVM_INTEL_FAST_VMCS02_TYPES_H */
+#endif /* KVM_INTEL_FAST_VMCS02_STATE_H */

@@ -3,8 +3,8 @@
  * Access rights and limits of L1's segments after a nested VM exit: SDM, "Loading Host
  * Segment and Descriptor-Table Registers", in the format of "Guest Register State".
  */
-#ifndef KVM_INTEL_FAST_HOST_SEGMENTS_RULE_H
-#define KVM_INTEL_FAST_HOST_SEGMENTS_RULE_H
+#ifndef KVM_INTEL_FAST_HOST_SEGMENTS_STATE_H
+#define KVM_INTEL_FAST_HOST_SEGMENTS_STATE_H
 
 #include <linux/types.h>
 
@@ -32,4 +32,4 @@ static __always_inline u32 host_cs_access_rights(u32 exit_controls)
 	return exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE ? HOST_CODE_64 : HOST_CODE_32;
 }
 
-#endif /* KVM_INTEL_FAST_HOST_SEGMENTS_RULE_H */
+#endif /* KVM_INTEL_FAST_HOST_SEGMENTS_STATE_H */

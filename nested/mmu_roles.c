@@ -26,7 +26,7 @@
  */
 #include "kvm/vmx/vmx.h"
 #include "kvm/mmu.h"
-#include "nested/mmu_switch.h"
+#include "nested/mmu_roles.h"
 
 /* verify=1: stock did it, which must not have changed a role. */
 static void compare(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu,
@@ -75,12 +75,12 @@ static noinline void init_slowly(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 }
 
 /**
- * mmu_switch_init - kvm_init_mmu(), unless it would do nothing
+ * mmu_roles_init - kvm_init_mmu(), unless it would do nothing
  * @vcpu: the vCPU, with the paging registers of the level that it switches to
  *
  * Context: the vCPU's thread.
  */
-void mmu_switch_init(struct kvm_vcpu *vcpu)
+void mmu_roles_init(struct kvm_vcpu *vcpu)
 {
 	const u32 cached = BIT(VCPU_EXREG_CR0) | BIT(VCPU_EXREG_CR4);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
@@ -118,7 +118,7 @@ void mmu_switch_init(struct kvm_vcpu *vcpu)
 }
 
 /**
- * mmu_switch_init_ept - kvm_init_shadow_ept_mmu(), less what it would not change
+ * mmu_roles_init_ept - kvm_init_shadow_ept_mmu(), less what it would not change
  * @vcpu: the vCPU
  * @execonly: L1 has execute-only EPT translations
  * @lpage_level: largest page in L1's EPT
@@ -127,7 +127,7 @@ void mmu_switch_init(struct kvm_vcpu *vcpu)
  *
  * Context: the vCPU's thread, arch.mmu is the EPT context.
  */
-void mmu_switch_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
+void mmu_roles_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
 			 bool ad, gpa_t eptp)
 {
 	struct mmu_ept_memo *memo = &to_vmx(vcpu)->fast.mmu.ept;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Fields that are read back late: see read_back.h. */
-#ifndef KVM_INTEL_FAST_READ_BACK_TYPES_H
-#define KVM_INTEL_FAST_READ_BACK_TYPES_H
+#ifndef KVM_INTEL_FAST_READ_BACK_STATE_H
+#define KVM_INTEL_FAST_READ_BACK_STATE_H
 
 #include <linux/types.h>
 
@@ -23,4 +23,4 @@ static inline bool read_back_is_late(unsigned long encoding)
 	return encoding == GUEST_CS_AR_BYTES || encoding == GUEST_SS_AR_BYTES;
 }
 
-#endif /* KVM_INTEL_FAST_READ_BACK_TYPES_H */
+#endif /* KVM_INTEL_FAST_READ_BACK_STATE_H */

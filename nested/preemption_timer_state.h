@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* L2's preemption timer, its types and rules: see preemption_timer.c. */
-#ifndef KVM_INTEL_FAST_PREEMPTION_TIMER_TYPES_H
-#define KVM_INTEL_FAST_PREEMPTION_TIMER_TYPES_H
+#ifndef KVM_INTEL_FAST_PREEMPTION_TIMER_STATE_H
+#define KVM_INTEL_FAST_PREEMPTION_TIMER_STATE_H
 
 #include <linux/ktime.h>
 
@@ -48,4 +48,4 @@ static __always_inline bool preemption_timer_serves(int armed_on, int cpu, ktime
 	return armed_on == cpu && !ktime_after(armed_for, deadline);
 }
 
-#endif /* KVM_INTEL_FAST_PREEMPTION_TIMER_TYPES_H */
+#endif /* KVM_INTEL_FAST_PREEMPTION_TIMER_STATE_H */

@@ -25,7 +25,7 @@
 #include <linux/jhash.h>
 
 #include "kvm/vmx/vmx.h"
-#include "vmx/cpuid_runtime.h"
+#include "vmx/cpuid.h"
 
 /**
  * cpuid_memo_look_up - find the entries and features of a vCPU
@@ -101,7 +101,7 @@ static noinline void verify_bits(struct kvm_vcpu *vcpu)
 }
 
 /**
- * cpuid_runtime_update - CR4.OSXSAVE or CR4.PKE changed
+ * cpuid_update - CR4.OSXSAVE or CR4.PKE changed
  * @vcpu: the vCPU, its new CR4 in place
  *
  * Takes the place of kvm_update_cpuid_runtime() and leaves the entries as that
@@ -109,7 +109,7 @@ static noinline void verify_bits(struct kvm_vcpu *vcpu)
  *
  * Context: the vCPU's thread; interrupts on, as for stock's search.
  */
-void cpuid_runtime_update(struct kvm_vcpu *vcpu)
+void cpuid_update(struct kvm_vcpu *vcpu)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
 	struct cpuid_memo *memo;
