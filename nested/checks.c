@@ -180,8 +180,8 @@ void nested_checks_failed(struct kvm_vcpu *vcpu)
 	/* verify=1: they were to be left out. */
 	memo->verifying = false;
 	memo->valid = false;
-	to_vmx(vcpu)->fast.counters.checks_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: vmcs12 fails checks that were to be left out\n");
+	FAST_MISMATCH(&to_vmx(vcpu)->fast.counters, checks,
+		      "vmcs12 fails checks that were to be left out");
 }
 
 /**

@@ -44,8 +44,8 @@ static u32 digest(void)
 
 static void mismatch(struct vcpu_vmx *vmx)
 {
-	vmx->fast.counters.host_segments_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: L1's segments are not those that stock loads\n");
+	FAST_MISMATCH(&vmx->fast.counters, host_segments,
+		      "L1's segments are not those that stock loads");
 }
 
 /*

@@ -37,9 +37,8 @@ static void compare(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu,
 	counters->mmu_roles_verify_checks++;
 	if (mmu->cpu_role.as_u64 == cpu_role.as_u64 && mmu->root_role.word == root_role.word)
 		return;
-	counters->mmu_roles_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: MMU role %#llx, which stock computes as %#llx\n",
-		  cpu_role.as_u64, mmu->cpu_role.as_u64);
+	FAST_MISMATCH(counters, mmu_roles, "MMU role %#llx, which stock computes as %#llx",
+		      cpu_role.as_u64, mmu->cpu_role.as_u64);
 }
 
 static void verify(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu)

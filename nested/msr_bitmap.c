@@ -106,9 +106,8 @@ void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *
 		return;
 	counters->msr_bitmap_verify_checks++;
 	if (memcmp(page, l0, PAGE_SIZE)) {
-		counters->msr_bitmap_verify_mismatches++;
 		memcpy(page, l0, PAGE_SIZE);
-		WARN_ONCE(1, "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge\n");
+		FAST_MISMATCH(counters, msr_bitmap, "MSR bitmap of vmcs02 is not stock's merge");
 	}
 	free_page((unsigned long)l1);
 	free_page((unsigned long)l0);

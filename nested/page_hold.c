@@ -75,9 +75,8 @@ static noinline void drop_stale(struct kvm_vcpu *vcpu)
 
 static void count_mismatch(struct kvm_vcpu *vcpu, struct nested_context *context)
 {
-	to_vmx(vcpu)->fast.counters.page_hold_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: vmcs12 %#llx: held pages are not those that stock finds\n",
-		  context->vmptr);
+	FAST_MISMATCH(&to_vmx(vcpu)->fast.counters, page_hold,
+		      "vmcs12 %#llx: held pages are not those that stock finds", context->vmptr);
 }
 
 /* verify=1: stock's look-up must lead to the same pages. */

@@ -98,10 +98,8 @@ static noinline void verify(struct vcpu_vmx *vmx)
 
 	counters->preemption_timer_verify_checks++;
 	if (ktime_after(hrtimer_get_expires(&vmx->nested.preemption_timer),
-			vmx->fast.preemption_timer.deadline)) {
-		counters->preemption_timer_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: L2's preemption timer would be late\n");
-	}
+			vmx->fast.preemption_timer.deadline))
+		FAST_MISMATCH(counters, preemption_timer, "L2's preemption timer would be late");
 }
 
 /**

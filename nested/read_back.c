@@ -35,10 +35,10 @@ noinline void read_back_verify(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	if (vmcs12->guest_cs_ar_bytes == memo->cs_ar_bytes &&
 	    vmcs12->guest_ss_ar_bytes == memo->ss_ar_bytes)
 		return;
-	fast->counters.read_back_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: read back late: CS %#x, SS %#x, at the exit %#x, %#x\n",
-		  vmcs12->guest_cs_ar_bytes, vmcs12->guest_ss_ar_bytes,
-		  memo->cs_ar_bytes, memo->ss_ar_bytes);
+	FAST_MISMATCH(&fast->counters, read_back,
+		      "read back late: CS %#x, SS %#x, at the exit %#x, %#x",
+		      vmcs12->guest_cs_ar_bytes, vmcs12->guest_ss_ar_bytes,
+		      memo->cs_ar_bytes, memo->ss_ar_bytes);
 	vmcs12->guest_cs_ar_bytes = memo->cs_ar_bytes;
 	vmcs12->guest_ss_ar_bytes = memo->ss_ar_bytes;
 }

@@ -88,9 +88,9 @@ static void verify(struct vcpu_vmx *vmx, const unsigned long *bitmap, bool in)
 		value = offset < 0 ? ~held : vmcs12_read_any(vmcs12, encoding, offset);
 		if (!((held ^ value) & kept_bits(encoding)))
 			continue;
-		counters->shadow_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: field %#x is %#llx in the shadow VMCS, %#llx in vmcs12, after copying %s\n",
-			  encoding, held, value, in ? "in" : "out");
+		FAST_MISMATCH(counters, shadow,
+			      "field %#x is %#llx in the shadow VMCS, %#llx in vmcs12, after copying %s",
+			      encoding, held, value, in ? "in" : "out");
 		if (offset < 0)
 			continue;
 		if (in)
@@ -100,10 +100,8 @@ static void verify(struct vcpu_vmx *vmx, const unsigned long *bitmap, bool in)
 	}
 	/* A dirty vmcs12 with stale rare fields would undo what L2 did. */
 	if (vmx->fast.shadow->wants_rare && in && vmx->nested.dirty_vmcs12 &&
-	    vmx->nested.need_sync_vmcs02_to_vmcs12_rare) {
-		counters->shadow_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: vmcs12 is dirty and its rare fields are stale\n");
-	}
+	    vmx->nested.need_sync_vmcs02_to_vmcs12_rare)
+		FAST_MISMATCH(counters, shadow, "vmcs12 is dirty and its rare fields are stale");
 }
 
 /* Does stock shadow it, and let L1 write it? */

@@ -13,9 +13,8 @@ static void compare(struct kvm_vcpu *vcpu, const char *field, unsigned long is,
 	counters->vmcs02_verify_checks++;
 	if (is == should_be)
 		return;
-	counters->vmcs02_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: vmcs02: %s is %#lx, under stock %#lx\n",
-		  field, is, should_be);
+	FAST_MISMATCH(counters, vmcs02, "vmcs02: %s is %#lx, under stock %#lx",
+		      field, is, should_be);
 }
 
 /**

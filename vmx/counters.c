@@ -15,7 +15,7 @@
 #include "nested/shadow.h"
 
 static const char * const names[] = {
-#define COUNTER(name) #name,
+#define COUNTER(name, text) #name,
 	FAST_COUNTERS(COUNTER)
 #undef COUNTER
 };

@@ -94,10 +94,8 @@ static noinline void verify_bits(struct kvm_vcpu *vcpu)
 
 	kvm_update_cpuid_runtime(vcpu);
 	counters->cpuid_verify_checks++;
-	if (digest(vcpu) != ours) {
-		counters->cpuid_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: CPUID entries are not what stock makes of them\n");
-	}
+	if (digest(vcpu) != ours)
+		FAST_MISMATCH(counters, cpuid, "CPUID entries are not what stock makes of them");
 }
 
 /**
@@ -155,10 +153,8 @@ noinline bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks)
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
 
 	counters->cpuid_verify_checks++;
-	if (ours != stocks) {
-		counters->cpuid_verify_mismatches++;
-		WARN_ONCE(1, "kvm-intel-fast: a remembered CPUID feature is not the vCPU's\n");
-	}
+	if (ours != stocks)
+		FAST_MISMATCH(counters, cpuid, "a remembered CPUID feature is not the vCPU's");
 	return stocks;
 }
 

@@ -112,10 +112,10 @@ void debugctl_verify(struct kvm_vcpu *vcpu)
 		   kvm_msr_allowed(vcpu, MSR_IA32_DEBUGCTLMSR, KVM_MSR_FILTER_READ)))
 		return;
 
-	vmx->fast.counters.debugctl_verify_mismatches++;
 	vmx_enable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
-	WARN_ONCE(1, "kvm-intel-fast: L1 could read IA32_DEBUGCTL %#llx, host %#llx, against stock's rule\n",
-		  field, vcpu->arch.host_debugctl);
+	FAST_MISMATCH(&vmx->fast.counters, debugctl,
+		      "L1 could read IA32_DEBUGCTL %#llx, host %#llx, against stock's rule",
+		      field, vcpu->arch.host_debugctl);
 }
 
 /**

@@ -20,8 +20,8 @@ noinline bool known_field_verify(struct known_fields *known, unsigned long field
 	known->counters->known_fields_verify_checks++;
 	if (__vmcs_readl(field) == known->value[n])
 		return true;
-	known->counters->known_fields_verify_mismatches++;
 	known->valid &= ~BIT(n);
-	WARN_ONCE(1, "kvm-intel-fast: VMCS field %#lx does not hold its cached value\n", field);
+	FAST_MISMATCH(known->counters, known_fields,
+		      "VMCS field %#lx does not hold its cached value", field);
 	return false;
 }

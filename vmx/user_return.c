@@ -62,8 +62,8 @@ void __init user_return_init(void)
 
 static void mismatch(struct vcpu_vmx *vmx, const char *what, int slot)
 {
-	vmx->fast.counters.user_return_verify_mismatches++;
-	WARN_ONCE(1, "kvm-intel-fast: user-return MSR %#x %s\n", msr_in_slot[slot], what);
+	FAST_MISMATCH(&vmx->fast.counters, user_return, "user-return MSR %#x %s",
+		      msr_in_slot[slot], what);
 }
 
 /**
