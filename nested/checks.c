@@ -31,6 +31,7 @@
  */
 #include "kvm/vmx/vmx.h"
 #include "kvm/vmx/nested.h"
+#include "vmx/params.h"
 #include "nested/checks.h"
 
 /* Compile-time: is the field of vmcs12 at this offset compared? */

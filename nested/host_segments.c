@@ -18,6 +18,7 @@
 #include "kvm/vmx/vmx.h"
 #include "kvm/vmx/nested.h"
 #include "kvm/vmx/vmx_ops.h"
+#include "vmx/params.h"
 #include "nested/host_segments.h"
 #include "nested/host_segments_state.h"
 

@@ -26,6 +26,7 @@
  */
 #include "kvm/vmx/vmx.h"
 #include "kvm/mmu.h"
+#include "vmx/params.h"
 #include "nested/mmu_roles.h"
 
 /* verify=1: stock did it, which must not have changed a role. */

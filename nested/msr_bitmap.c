@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 
 #include "kvm/vmx/nested.h"
+#include "vmx/params.h"
 #include "nested/msr_bitmap.h"
 
 static u64 controls_of(struct vmcs12 *vmcs12)

@@ -8,6 +8,7 @@
 #define KVM_INTEL_FAST_PAGE_HOLD_H
 
 #include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
 #include "nested/context.h"
 #include "nested/msr_bitmap.h"
 

@@ -30,6 +30,7 @@
  */
 #include "kvm/vmx/vmx.h"
 #include "kvm/vmx/nested.h"
+#include "vmx/params.h"
 #include "nested/preemption_timer.h"
 
 static enum hrtimer_restart fired(struct hrtimer *timer)

@@ -39,6 +39,7 @@
 #ifndef KVM_INTEL_FAST_READ_BACK_H
 #define KVM_INTEL_FAST_READ_BACK_H
 
+#include "vmx/params.h"
 #include "nested/shadow.h"
 
 void read_back_verify_begin(struct kvm_vcpu *vcpu);

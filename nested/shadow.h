@@ -10,6 +10,7 @@
 #include <linux/kvm_host.h>
 
 #include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
 #include "nested/shadow_fields.h"
 #include "nested/shadow_policy.h"
 

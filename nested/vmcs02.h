@@ -23,6 +23,7 @@
 #include <linux/kvm_host.h>
 
 #include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
 
 void vmcs02_verify(struct kvm_vcpu *vcpu);
 void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);

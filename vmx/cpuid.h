@@ -5,6 +5,7 @@
 
 #include "kvm/cpuid.h"
 #include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
 
 void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo);
 void cpuid_memo_forget(struct kvm_vcpu *vcpu);

@@ -8,7 +8,7 @@
 
 #include <linux/kvm_host.h>
 
-#include "vmx/fast.h"
+#include "vmx/params.h"
 
 void debugctl_vcpu_create(struct kvm_vcpu *vcpu);
 void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh);

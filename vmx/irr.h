@@ -12,6 +12,7 @@
 
 #include "kvm/lapic.h"
 #include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
 
 /**
  * irr_highest - the highest requested interrupt

@@ -43,7 +43,8 @@
 
 #include <asm/vmx.h>
 
-#include "vmx/fast.h"
+#include "vmx/counters.h"
+#include "vmx/params.h"
 
 #define KNOWN_FIELDS(FIELD)			\
 	FIELD(TSC_OFFSET)			\

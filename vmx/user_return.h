@@ -4,6 +4,7 @@
 
 #include "kvm/vmx/vmx.h"
 #include "vmx/cpuid.h"
+#include "vmx/params.h"
 
 extern struct user_return_slots user_return_slots;
 

@@ -147,10 +147,10 @@ hook_twice() {
 
 # A header that the first file includes, so that this does not take a build.
 own_source_does_not_compile() {
-	echo '#error broken' >> vmx/fast.h
+	echo '#error broken' >> vmx/state.h
 	refused "the module does not compile" KDIR="$kdir" KSRC="$ksrc"
 	local status=$?
-	cp "$top/vmx/fast.h" vmx/fast.h
+	cp "$top/vmx/state.h" vmx/state.h
 	return $status
 }
 

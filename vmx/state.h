@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What kvm-intel-fast adds to a vCPU and to a VM: the state of each subject.
+ * Included by the stock vmx.h, so it may not include it.
+ */
+#ifndef KVM_INTEL_FAST_STATE_H
+#define KVM_INTEL_FAST_STATE_H
+
+#include "vmx/compat.h"
+#include "vmx/counters.h"
+#include "vmx/cpuid_state.h"
+#include "vmx/user_return_state.h"
+#include "nested/checks_state.h"
+#include "nested/mmu_roles_state.h"
+#include "nested/page_hold_state.h"
+#include "nested/pages_notifier_state.h"
+#include "nested/preemption_timer_state.h"
+#include "nested/read_back_state.h"
+#include "nested/vmcs02_state.h"
+
+struct nested_contexts;
+struct vmcs_shadow;
+
+/* Member "fast" of struct vcpu_vmx: touched by the vCPU's thread alone. */
+struct fast_vcpu {
+	struct fast_counters counters;
+	struct page_holds holds;
+	struct nested_contexts *contexts;	/* NULL outside VMX operation */
+	struct nested_context *context;		/* of the last nested entry */
+	struct cpuid_memo cpuid;
+	struct user_return_memo user_return;
+	struct checks_memo checks;
+	struct mmu_roles_memo mmu;
+	struct preemption_timer preemption_timer;
+	struct vmcs02_memo vmcs02;
+	struct read_back_memo read_back;
+	u32 host_segments_digest;		/* verify=1 */
+	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
+};
+
+/* Bits of struct fast_vm.flags */
+#define FAST_VM_IN_DEBUGFS	0
+
+/* Member "fast" of struct kvm_vmx. */
+struct fast_vm {
+	unsigned long flags;
+	struct pages_notifier pages;
+};
+
+/* What happens once per module, VM and vCPU: module.c. */
+void fast_init(void) __init;
+void fast_vm_create(struct kvm *kvm);
+void fast_vcpu_create(struct kvm_vcpu *vcpu);
+void fast_vm_destroy(struct kvm *kvm);
+
+#endif /* KVM_INTEL_FAST_STATE_H */
