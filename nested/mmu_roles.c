@@ -128,7 +128,7 @@ void mmu_roles_init(struct kvm_vcpu *vcpu)
  * Context: the vCPU's thread, arch.mmu is the EPT context.
  */
 void mmu_roles_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
-			 bool ad, gpa_t eptp)
+			bool ad, gpa_t eptp)
 {
 	struct mmu_ept_memo *memo = &to_vmx(vcpu)->fast.mmu.ept;
 	struct kvm_mmu *mmu = &vcpu->arch.guest_mmu;

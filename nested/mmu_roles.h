@@ -7,6 +7,6 @@
 
 void mmu_roles_init(struct kvm_vcpu *vcpu);
 void mmu_roles_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
-			 bool ad, gpa_t eptp);
+			bool ad, gpa_t eptp);
 
 #endif /* KVM_INTEL_FAST_MMU_ROLES_H */

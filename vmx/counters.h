@@ -20,7 +20,7 @@
 	COUNTER(debugctl_pass_through, "intercept of L1's RDMSR removed") \
 	COUNTER(debugctl_intercept_freeze, "intercept restored: host set FREEZE_IN_SMM") \
 	COUNTER(debugctl_intercept_missed, \
-		"intercept restored: KVM emulated instead of entering, so the VMCS field was not reloaded") \
+		"intercept restored: KVM emulated, so the VMCS field was not reloaded") \
 	COUNTER(debugctl_exit_l1_freeze, "read by L1 that exited, host has FREEZE_IN_SMM") \
 	COUNTER(debugctl_exit_l1_other, \
 		"read by L1 that exited otherwise: parameter off, missed reload, emulated RDMSR") \
@@ -67,7 +67,7 @@
 	COUNTER(shadow_copies_in, "reads of the shadow VMCS into vmcs12") \
 	COUNTER(shadow_changed_in, "fields that L1 had changed without an exit") \
 	COUNTER(shadow_copies_out, \
-		"copies to the shadow VMCS, without those that found all fields as they should be") \
+		"copies to the shadow VMCS, but for those that had nothing to write") \
 	COUNTER(shadow_written_out, "fields that these wrote") \
 	COUNTER(shadow_window_reloads, "nested entries that failed with no current VMCS") \
 	COUNTER(shadow_exit_vmread, "L1's VMREADs that exited") \
