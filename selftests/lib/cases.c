@@ -62,6 +62,14 @@ bool verify_is_on(void)
 	return false;
 }
 
+bool two_cpus_are_online(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		return true;
+	skip_reason = "one CPU only";
+	return false;
+}
+
 void expect_verified(const char *subject, bool compared)
 {
 	char name[64];

@@ -40,6 +40,9 @@ void run_cases(const struct test_case *cases, unsigned int count, char **names);
 /* Of a case that is about verify=1: where that is off, the case is skipped. */
 bool verify_is_on(void);
 
+/* Of a case that needs two CPUs: where there is one only, the case is skipped. */
+bool two_cpus_are_online(void);
+
 /* verify=1 found no mismatch of @subject; it has compared, if @compared. */
 void expect_verified(const char *subject, bool compared);
 

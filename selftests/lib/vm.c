@@ -6,11 +6,21 @@
 #include <sched.h>
 
 #include "processor.h"
+#include "vmx.h"
 
 #include "lib/vm.h"
 
 struct kvm_vm *vm;
 struct kvm_vcpu *vcpu;
+
+void create_vm_with_l1(void *l1_guest_code)
+{
+	vm_vaddr_t gva;
+
+	vm = vm_create_with_one_vcpu(&vcpu, l1_guest_code);
+	vcpu_alloc_vmx(vm, &gva);
+	vcpu_args_set(vcpu, 1, gva);
+}
 
 void pin_to_cpu(int cpu)
 {

@@ -11,6 +11,9 @@
 extern struct kvm_vm *vm;
 extern struct kvm_vcpu *vcpu;
 
+/* A VM with one vCPU, which runs @l1_guest_code(struct vmx_pages *). */
+void create_vm_with_l1(void *l1_guest_code);
+
 void pin_to_cpu(int cpu);
 
 /* Run until the guest, L1 or L2, executes GUEST_SYNC().  Return: what it said. */

@@ -339,10 +339,8 @@ static void freeze_toggled_by_another_cpu(void)
 	pthread_t thread;
 	int rounds = 0;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		skip_reason = "one CPU only";
+	if (!two_cpus_are_online())
 		return;
-	}
 	pthread_create(&thread, NULL, toggle_from_cpu1, NULL);
 	do {
 		ask((struct request){ .operation = L1_READ, .count = MANY });

@@ -89,12 +89,8 @@ static const struct test_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	vm_vaddr_t gva;
-
 	begin_test();
-	vm = vm_create_with_one_vcpu(&vcpu, l1_guest_code);
-	vcpu_alloc_vmx(vm, &gva);
-	vcpu_args_set(vcpu, 1, gva);
+	create_vm_with_l1(l1_guest_code);
 	run_cases(cases, ARRAY_SIZE(cases), argv + 1);
 	kvm_vm_free(vm);
 	ksft_finished();

@@ -273,10 +273,8 @@ static void *round_trips(void *unused)
 
 bool start_round_trips(pthread_t *thread)
 {
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		skip_reason = "one CPU only";
+	if (!two_cpus_are_online())
 		return false;
-	}
 	page(VAPIC)[TPR] = 0x50;
 	stop = false;
 	thread_rounds = thread_wrong = 0;

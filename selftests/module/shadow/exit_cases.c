@@ -58,10 +58,8 @@ void saved_on_each_cpu(void)
 {
 	int turn;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		skip_reason = "one CPU only";
+	if (!two_cpus_are_online())
 		return;
-	}
 	walk_all();
 	for (turn = 0; turn < TURNS; turn++) {
 		pin_to_cpu(0);
@@ -83,10 +81,8 @@ void moved_while_l2_runs(void)
 {
 	int turn;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		skip_reason = "one CPU only";
+	if (!two_cpus_are_online())
 		return;
-	}
 	walk_all();
 	for (turn = 0; turn < TURNS; turn++) {
 		pin_to_cpu(turn & 1);
