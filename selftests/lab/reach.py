@@ -10,6 +10,7 @@ Invariant: numbers are added and bits joined, so the order of machines does not 
 import json
 import os
 
+from scripts import cache
 from .machine.reach import FILE, VARIABLE  # noqa: F401
 
 NO_VMX = 'runs no machine with kvm_intel'
@@ -55,9 +56,8 @@ def store(path, directories):
     """Put what groups reached, {name: directory of their machines}, into a file beside the others."""
     known = load(path) if os.path.exists(path) else {}
     known.update((name, merged(directory)) for name, directory in directories.items())
-    with open(path + '.part', 'w', encoding='utf-8') as file:
+    with cache.new_file(path) as new, open(new, 'w', encoding='utf-8') as file:
         json.dump(known, file, indent=1, sort_keys=True)
-    os.rename(path + '.part', path)
 
 
 def load(path):

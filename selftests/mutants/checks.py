@@ -218,17 +218,24 @@ def segment_cache(tree):
                                    time_limit=MACHINE_LIMIT))
 
 
+def apply_patch(path, directory, *options):
+    """Without fuzz.  Return: why it does not apply, or ''."""
+    with open(path, 'rb') as file:
+        done = subprocess.run(['patch', '-p1', '--fuzz=0', '--force', '--no-backup-if-mismatch',
+                               *options], cwd=directory, stdin=file, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+    return ' '.join(done.stdout.split()) if done.returncode else ''
+
+
 def known_fields_gaps(tree):
     """verify=1, scheduled out and in at each place where it could harm; Debian's kernel."""
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as copy:
         for name in build_inputs(tree):
             os.makedirs(os.path.join(copy, os.path.dirname(name)), exist_ok=True)
             shutil.copy(os.path.join(tree, name), os.path.join(copy, name))
-        with open(os.path.join(SELFTESTS, 'host', 'known_fields_gaps.patch'), 'rb') as file:
-            done = subprocess.run(['patch', '-p1', '--fuzz=0', '--force'], cwd=copy, stdin=file,
-                                  stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise BuildRefused('known_fields_gaps.patch does not apply; refresh it: ' + done.stdout)
+        why = apply_patch(os.path.join(SELFTESTS, 'host', 'known_fields_gaps.patch'), copy)
+        if why:
+            raise BuildRefused('known_fields_gaps.patch does not apply; refresh it: ' + why)
         return in_machine(machine.Spec(
             kernel=kernel('debian'), kvm_intel=build(copy, 'debian'), kvm_intel_opts='verify=1',
             append=machine.Spec.append + ' preempt=full tsc=unstable', time_limit=MACHINE_LIMIT,

@@ -24,7 +24,7 @@ def bring(directory):
     source = os.path.join(directory, FILE)
     if not os.path.exists(source):
         raise SetupError('%s is set, and the emulator left no %s; let selftests/lab/bochs/build make '
-                       'the emulator' % (VARIABLE, FILE))
+                         'the emulator' % (VARIABLE, FILE))
     os.makedirs(target, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=target, prefix='reach.', suffix='.json')
     os.close(handle)
