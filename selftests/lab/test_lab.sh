@@ -59,8 +59,9 @@ assert l1['exits'][vmptrld][0] and l1['exits'][vmresume][0] >= 1000
 assert vmptrld not in l2['exits'] and vmresume not in l2['exits']
 assert l2['exits'][cpuid][0] == l2['exits'][cpuid][1] >= 1000
 assert not any(to_l1 for _, to_l1 in l1['exits'].values())
-ept = 1 << 1
+ept, external_interrupts = 1 << 1, 1 << 0
 assert l2['entered']['secondary'][0] & l1['written']['secondary'][0] & ept
+assert l2['entered']['pin'][0] & external_interrupts & ~l1['written']['pin'][0]
 END
 )" 'and is told from what L1 did'
 unset KVM_INTEL_FAST_REACH
