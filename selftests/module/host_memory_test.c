@@ -542,26 +542,26 @@ static int swapped_out(void)
 	return out;
 }
 
-/* Return: bytes that the group has. */
-static unsigned long group_memory(void)
+/* The group has 2 MiB too much: the kernel reclaims them before the write returns. */
+static void lower_limit(void)
 {
-	unsigned long bytes = 0;
 	FILE *file = fopen(GROUP "/memory.current", "r");
+	unsigned long bytes = 0;
+	char high[32];
 
 	TEST_ASSERT(file && fscanf(file, "%lu", &bytes) == 1, "no memory.current");
 	fclose(file);
-	return bytes;
+	snprintf(high, sizeof(high), "%lu", bytes - COLD_RECLAIM);
+	TEST_ASSERT(!write_file(GROUP "/memory.high", high), "no memory.high");
 }
 
 /*
  * Nested entries, and reclaim of memory of which most is touched as often: the pages
- * that the entries use are not those that go first.  With a limit, what the filler's
- * page faults bring back pushes something out again, all the time.
+ * that the entries use are not those that go first.
  */
-static void enter_and_reclaim(bool limit)
+static void enter_and_reclaim(bool by_limit)
 {
 	struct rusage before, after;
-	char high[32];
 	uint8_t *filler;
 	unsigned long i;
 	int round, out = 0;
@@ -571,11 +571,6 @@ static void enter_and_reclaim(bool limit)
 	filler = mmap(NULL, COLD_FILLER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	madvise(filler, COLD_FILLER, MADV_NOHUGEPAGE);
-	if (limit) {
-		memset(filler, 1, COLD_FILLER);
-		snprintf(high, sizeof(high), "%lu", group_memory() - COLD_RECLAIM);
-		TEST_ASSERT(!write_file(GROUP "/memory.high", high), "no memory.high");
-	}
 	for (round = 0; round < COLD_ROUNDS; round++) {
 		for (i = 0; i < COLD_FILLER; i += PAGE)
 			filler[i]++;
@@ -583,11 +578,13 @@ static void enter_and_reclaim(bool limit)
 		ask(L1_ENTER, COLD_ENTRIES);
 		getrusage(RUSAGE_SELF, &after);
 		major += after.ru_majflt - before.ru_majflt;
-		if (!limit)
+		if (by_limit)
+			lower_limit();
+		else
 			write_file(GROUP "/memory.reclaim", "2M");
 		out += swapped_out();
+		write_file(GROUP "/memory.high", "max");
 	}
-	write_file(GROUP "/memory.high", "max");
 	munmap(filler, COLD_FILLER);
 	ksft_print_msg("%d times a named page was swapped out, %ld major faults of entries\n", out,
 		       major);
