@@ -9,6 +9,8 @@
 #   ALLOW_UNREVIEWED=1 build although nobody reviewed the stock code of this kernel
 #   SERIES= another folder of patches/ than the kernel's, as in SERIES=regressions:
 #          stock with these patches, and without ours
+#   ONLY=  numbers of our patches, as in ONLY="0007 0012": without the others, but for
+#          0001 and 0002, which they need
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
 
 SHELL := /bin/bash
@@ -19,11 +21,13 @@ KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
 	$(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V)))
 KSRC ?=
 SERIES ?=
-export ALLOW_UNREVIEWED
+ONLY ?=
+export ALLOW_UNREVIEWED ONLY
+empty :=
 
 release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
-out := build/$(release)$(if $(SERIES),-$(SERIES))
+out := build/$(release)$(if $(SERIES),-$(SERIES))$(if $(ONLY),-$(subst $(empty) ,+,$(ONLY)))
 module := $(out)/kvm-intel-$(or $(SERIES),fast).ko
 sources := $(wildcard vmx/*.[ch] nested/*.[ch])
 tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
@@ -71,6 +75,11 @@ bench test:
 	@command -v python3 > /dev/null || selftests/setup
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/$@
 
+# Each patch of the series alone: builds, and runs L2
+.PHONY: patches
+patches:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/patches_test.sh
+
 # The page of what the tests reach; ONLY= runs some groups anew
 .PHONY: reach
 reach:
@@ -104,6 +113,7 @@ help:
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
 	@echo 'make test     run all tests'
+	@echo 'make patches  does each patch of the series build and run L2 without the others?'
 	@echo 'make reach    which group of the tests reaches which exit reason, control and MSR'
 	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'

@@ -23,7 +23,7 @@
  *
  * A field that the shadow VMCS serves is written without an exit.  Stock's list of them
  * (vmcs_shadow_fields.h) is among those that are compared, or the build fails; copying
- * from a shadow VMCS of another set (shadow.c) calls nested_checks_written() for a
+ * from a shadow VMCS of another set (shadow.c) calls checks_written() for a
  * field that changed.
  *
  * A DEBUGCTL with bits that KVM ignores makes stock log a line each time, so that
@@ -92,14 +92,14 @@ static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
 }
 
 /**
- * nested_checks_passed - may the checks of controls and host state be left out?
+ * checks_passed - may the checks of controls and host state be left out?
  * @vcpu: the vCPU, in L1, which executes VMLAUNCH or VMRESUME
  * @vmcs12: the current vmcs12, up to date
  *
  * Context: the vCPU's thread.
  * Return: true if they would pass.
  */
-bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+bool checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 	const struct checks_inputs *in = &memo->inputs;
@@ -126,28 +126,13 @@ bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 }
 
 /**
- * nested_checks_hit - may the checks of guest state be left out?
- * @vcpu: the vCPU, in the VM entry for which nested_checks_passed() was asked
- *
- * Context: the vCPU's thread.
- * Return: true if they would pass.
- */
-bool nested_checks_hit(struct kvm_vcpu *vcpu)
-{
-	return to_vmx(vcpu)->fast.checks.hit;
-}
-
-/**
- * nested_checks_done - stock has done all checks, or given up for another reason
- * @vcpu: the vCPU, in the VM entry for which nested_checks_passed() was asked
+ * checks_done - stock has done all checks, and they passed
+ * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
  * @vmcs12: the current vmcs12, which has not changed since
- * @passed: all checks passed
- *
- * If they failed, nested_checks_failed() is called instead.
  *
  * Context: the vCPU's thread.
  */
-void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passed)
+void checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 
@@ -155,10 +140,9 @@ void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passe
 		return;
 	if (unlikely(fast_verify()) && memo->verifying) {
 		memo->verifying = false;
-		if (passed)
-			to_vmx(vcpu)->fast.counters.checks_verify_checks++;
+		to_vmx(vcpu)->fast.counters.checks_verify_checks++;
 	}
-	if (!passed || memo->valid || guest_cpuid_has_evmcs(vcpu) ||
+	if (memo->valid || guest_cpuid_has_evmcs(vcpu) ||
 	    (vmcs12->guest_ia32_debugctl & (DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR)))
 		return;
 	gather(vcpu, vmcs12, &memo->inputs);
@@ -166,13 +150,24 @@ void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passe
 }
 
 /**
- * nested_checks_failed - stock's checks of controls, host state or guest state failed
- * @vcpu: the vCPU, in the VM entry for which nested_checks_passed() was asked; or not
- *	in one, where an instruction fails for another reason: then nothing happens
+ * checks_given_up - the VM entry ends without all checks, for another reason
+ * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
  *
  * Context: the vCPU's thread.
  */
-void nested_checks_failed(struct kvm_vcpu *vcpu)
+void checks_given_up(struct kvm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->fast.checks.verifying = false;
+}
+
+/**
+ * checks_failed - stock's checks of controls, host state or guest state failed
+ * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked; or not in one,
+ *	where an instruction fails for another reason: then nothing happens
+ *
+ * Context: the vCPU's thread.
+ */
+void checks_failed(struct kvm_vcpu *vcpu)
 {
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 
@@ -186,25 +181,43 @@ void nested_checks_failed(struct kvm_vcpu *vcpu)
 }
 
 /**
- * nested_checks_written - L1 wrote a field of vmcs12
+ * checks_failed_at_entry - the VM entry fails after the checks of controls and host state
+ * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
+ * @vmcs12: the current vmcs12, with the reason
+ *
+ * After checks_done() nothing happens.
+ *
+ * Context: the vCPU's thread.
+ */
+void checks_failed_at_entry(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
+{
+	/* In guest memory, so never left out. */
+	if (vmcs12->exit_qualification == ENTRY_FAIL_VMCS_LINK_PTR)
+		checks_given_up(vcpu);
+	else
+		checks_failed(vcpu);
+}
+
+/**
+ * checks_written - L1 wrote a field of vmcs12
  * @vcpu: the vCPU
  * @field: the field's encoding
  *
  * Context: the vCPU's thread.
  */
-void nested_checks_written(struct kvm_vcpu *vcpu, unsigned long field)
+void checks_written(struct kvm_vcpu *vcpu, unsigned long field)
 {
 	if (checks_depend_on(field))
-		nested_checks_forget(vcpu);
+		checks_forget(vcpu);
 }
 
 /**
- * nested_checks_forget - an input of the checks may have changed
+ * checks_forget - an input of the checks may have changed
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread.
  */
-void nested_checks_forget(struct kvm_vcpu *vcpu)
+void checks_forget(struct kvm_vcpu *vcpu)
 {
 	to_vmx(vcpu)->fast.checks.valid = false;
 }

@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Consistency checks of a VM entry, done when an input changed: the hooks. */
+/* Consistency checks of a VM entry, done when an input changed: see checks.c. */
 #ifndef KVM_INTEL_FAST_CHECKS_H
 #define KVM_INTEL_FAST_CHECKS_H
 
-#include <linux/kvm_host.h>
+#include "kvm/vmx/vmx.h"
 
 struct vmcs12;
 
-bool nested_checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12);
-bool nested_checks_hit(struct kvm_vcpu *vcpu);
-void nested_checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12, bool passed);
-void nested_checks_failed(struct kvm_vcpu *vcpu);
-void nested_checks_written(struct kvm_vcpu *vcpu, unsigned long field);
-void nested_checks_forget(struct kvm_vcpu *vcpu);
+bool checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12);
+void checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12);
+void checks_given_up(struct kvm_vcpu *vcpu);
+void checks_failed(struct kvm_vcpu *vcpu);
+void checks_failed_at_entry(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12);
+void checks_written(struct kvm_vcpu *vcpu, unsigned long field);
+void checks_forget(struct kvm_vcpu *vcpu);
+
+/**
+ * checks_hit - may the checks of guest state be left out?
+ * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
+ *
+ * Context: the vCPU's thread.
+ * Return: true if they would pass.
+ */
+static __always_inline bool checks_hit(struct kvm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->fast.checks.hit;
+}
 
 #endif /* KVM_INTEL_FAST_CHECKS_H */

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "kvm/vmx/vmx.h"
+#include "nested/context.h"
 #include "nested/page_hold.h"
 
 static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
@@ -109,6 +110,28 @@ void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr)
 	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
 		if (contexts->context[c].vmptr == vmptr)
 			forget(vcpu, &contexts->context[c]);
+}
+
+/**
+ * nested_contexts_drop_stale - give up the holds that the MMU notifier left to the vCPU
+ * @vcpu: the vCPU, not in L2
+ *
+ * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
+ */
+noinline void nested_contexts_drop_stale(struct kvm_vcpu *vcpu)
+{
+	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
+	struct page_holds *holds = &to_vmx(vcpu)->fast.holds;
+	int c, p;
+
+	holds->settled = NULL;
+	WRITE_ONCE(holds->any_stale, false);
+	/* Whatever the notifier marks from here on sets the flag again. */
+	smp_mb();
+	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
+		for (p = 0; p < NR_HELD_PAGES; p++)
+			if (READ_ONCE(contexts->context[c].page[p].stale))
+				page_hold_drop(vcpu, &contexts->context[c].page[p]);
 }
 
 /**

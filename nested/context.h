@@ -38,6 +38,7 @@ struct nested_contexts {
 
 struct nested_context *nested_context_get(struct kvm_vcpu *vcpu);
 void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr);
+void nested_contexts_drop_stale(struct kvm_vcpu *vcpu);
 void nested_contexts_free(struct kvm_vcpu *vcpu);
 
 #endif /* KVM_INTEL_FAST_CONTEXT_H */

@@ -2,7 +2,7 @@
 /*
  * Pages of L1 that L0 maps for vmcs02, held across nested VM entries: when a held page
  * may be used and when it has to go, as pure functions, and what is remembered.
- * See page_hold.c for what is skipped and why that is sound.
+ * see pages.c for what is skipped and why that is sound.
  */
 #ifndef KVM_INTEL_FAST_PAGE_HOLD_STATE_H
 #define KVM_INTEL_FAST_PAGE_HOLD_STATE_H
@@ -175,7 +175,7 @@ struct page_hold {
 struct page_holds {
 	enum pages_in_use in_use;
 	bool any_stale;
-	/* During page_holds_begin() .. _settle(): the context in use, or NULL. */
+	/* During pages_begin() .. _settle(): the context in use, or NULL. */
 	struct nested_context *ready;
 	/*
 	 * The context whose pages vmcs02 names, all of them held, whose merge

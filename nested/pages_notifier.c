@@ -64,7 +64,7 @@ static bool is_current(struct page_hold *hold)
 
 static bool is_in_use(struct page_hold *hold)
 {
-	/* Pairs with page_holds_begin(), _reuse() and page_holds_msr_bitmap_done(). */
+	/* Pairs with pages_begin(), _reuse() and pages_msr_bitmap_done(). */
 	enum pages_in_use in_use = smp_load_acquire(&to_vmx(hold->vcpu)->fast.holds.in_use);
 
 	return page_hold_may_be_used(in_use, hold->which) && is_current(hold);
@@ -104,7 +104,7 @@ static noinline void make_stale(struct pages_notifier *pages, struct page_hold *
 	vmx->fast.counters.page_hold_invalidated++;
 	WRITE_ONCE(hold->stale, true);
 	WRITE_ONCE(vmx->fast.holds.any_stale, true);
-	/* Pairs with page_holds_reuse(), _begin() and _put(). */
+	/* Pairs with pages_reuse(), _begin() and _put(). */
 	smp_mb();
 	if (hold->counted && is_in_use(hold)) {
 		get_page(hold->map.page);

@@ -139,7 +139,7 @@ static noinline void copy_in_stale(struct vcpu_vmx *vmx, struct vmcs_shadow *sha
 			continue;
 		vmcs12_write_any(get_vmcs12(&vmx->vcpu), encoding, shadow_offset[field],
 				 shadow->stale[field]);
-		nested_checks_written(&vmx->vcpu, encoding);
+		checks_written(&vmx->vcpu, encoding);
 	}
 }
 
@@ -150,7 +150,7 @@ static noinline void changed_by_l1(struct vcpu_vmx *vmx, struct shadow_entry *en
 	vmcs12_write_any(get_vmcs12(&vmx->vcpu), entry->encoding, entry->offset, value);
 	if (entry->dirties)
 		vmx->nested.dirty_vmcs12 = true;
-	nested_checks_written(&vmx->vcpu, entry->encoding);
+	checks_written(&vmx->vcpu, entry->encoding);
 	vmx->fast.counters.shadow_changed_in++;
 }
 

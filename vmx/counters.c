@@ -12,7 +12,7 @@
 #include <linux/seq_file.h>
 
 #include "kvm/vmx/vmx.h"
-#include "nested/shadow.h"
+#include "vmx/counters.h"
 
 static const char * const names[] = {
 #define COUNTER(name, text) #name,
@@ -49,14 +49,15 @@ DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast);
  * the file, as it goes without KVM's own statistics.
  *
  * Context: process context, may sleep; callers may race for the same VM.
+ * Return: true if the VM got the file now.
  */
-void fast_counters_show_in_debugfs(struct kvm *kvm)
+bool fast_counters_show_in_debugfs(struct kvm *kvm)
 {
 	if (test_and_set_bit(FAST_VM_IN_DEBUGFS, &to_kvm_vmx(kvm)->fast.flags))
-		return;
+		return false;
 	if (IS_ERR_OR_NULL(kvm->debugfs_dentry))
-		return;
+		return false;
 	debugfs_create_file("kvm_intel_fast", 0444, kvm->debugfs_dentry, kvm,
 			    &kvm_intel_fast_fops);
-	shadow_show_in_debugfs(kvm);
+	return true;
 }

@@ -125,6 +125,6 @@ struct kvm;
 #define fast_for_each_online_vcpu(i, vcpu, kvm)			\
 	for (i = 0; ((vcpu) = kvm_get_vcpu(kvm, i)); i++)
 
-void fast_counters_show_in_debugfs(struct kvm *kvm);
+bool fast_counters_show_in_debugfs(struct kvm *kvm);
 
 #endif /* KVM_INTEL_FAST_COUNTERS_H */

@@ -159,12 +159,12 @@ noinline bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks)
 }
 
 /**
- * cpuid_memo_forget - the vCPU's CPUID entries were replaced
+ * cpuid_forget - the vCPU's CPUID entries were replaced
  * @vcpu: the vCPU; its old entries are freed already
  *
  * Context: KVM_SET_CPUID and KVM_SET_CPUID2, under the vCPU's mutex.
  */
-void cpuid_memo_forget(struct kvm_vcpu *vcpu)
+void cpuid_forget(struct kvm_vcpu *vcpu)
 {
 	to_vmx(vcpu)->fast.cpuid.valid = false;
 }

@@ -8,7 +8,7 @@
 #include "vmx/params.h"
 
 void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo);
-void cpuid_memo_forget(struct kvm_vcpu *vcpu);
+void cpuid_forget(struct kvm_vcpu *vcpu);
 void cpuid_update(struct kvm_vcpu *vcpu);
 bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks);
 

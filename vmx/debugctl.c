@@ -28,13 +28,13 @@
 #include "kvm/x86.h"
 
 /**
- * debugctl_vcpu_create - let the new vCPU's L1 read IA32_DEBUGCTL
+ * debugctl_vcpu_created - let the new vCPU's L1 read IA32_DEBUGCTL
  * @vcpu: the vCPU; its last seen host_debugctl is 0, so that kvm.ko announces
  *	  a set FREEZE_IN_SMM before the first entry
  *
  * Context: process context, vCPU not yet visible to anyone.
  */
-void debugctl_vcpu_create(struct kvm_vcpu *vcpu)
+void debugctl_vcpu_created(struct kvm_vcpu *vcpu)
 {
 	if (!debugctl_passthrough)
 		return;

@@ -5,9 +5,7 @@
  */
 #include <linux/module.h>
 
-#include "kvm/vmx/vmx.h"
-#include "vmx/debugctl.h"
-#include "vmx/params.h"
+#include "vmx/hooks.h"
 #include "nested/pages_notifier.h"
 
 MODULE_VERSION("fast-0.1");
@@ -45,47 +43,97 @@ MODULE_PARM_DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM en
 /**
  * fast_init - the module is being loaded
  *
- * Context: before any VM.
+ * Context: before any VM, after stock has registered the user-return MSRs.
  */
 void __init fast_init(void)
 {
 	if (FAST_UNREVIEWED)
 		pr_warn("kvm-intel-fast: nobody reviewed the stock code of this kernel that the module rests on\n");
 	fast_params_init();
+	if (FAST_HAS(user_return))
+		user_return_init();
 }
 
 /**
- * fast_vm_create - set up what kvm-intel-fast keeps for a VM
+ * fast_vm_created - set up what kvm-intel-fast keeps for a VM
  * @kvm: the VM, zeroed
  *
  * Context: process context, VM not yet visible to anyone.
  */
-void fast_vm_create(struct kvm *kvm)
+void fast_vm_created(struct kvm *kvm)
 {
-	pages_notifier_init(kvm);
+	if (FAST_HAS(context))
+		pages_notifier_init(kvm);
 }
 
 /**
- * fast_vcpu_create - set up what kvm-intel-fast keeps for a vCPU
+ * fast_vcpu_created - set up what kvm-intel-fast keeps for a vCPU
  * @vcpu: the vCPU, its vmcs01 allocated and stock's intercepts in place
  *
  * Cannot fail: everything set up here is optional.
  *
  * Context: process context, vCPU not yet visible to anyone.
  */
-void fast_vcpu_create(struct kvm_vcpu *vcpu)
+void fast_vcpu_created(struct kvm_vcpu *vcpu)
 {
-	fast_counters_show_in_debugfs(vcpu->kvm);
-	debugctl_vcpu_create(vcpu);
+	if (fast_counters_show_in_debugfs(vcpu->kvm) && FAST_HAS(shadow))
+		shadow_show_in_debugfs(vcpu->kvm);
+	if (FAST_HAS(debugctl))
+		debugctl_vcpu_created(vcpu);
 }
 
 /**
- * fast_vm_destroy - end what fast_vm_create() began
+ * fast_vmxon - L1 enters VMX operation
+ * @vcpu: the vCPU, vmcs01 current; stock has set up all that it keeps for nested guests
+ *
+ * Context: the vCPU's thread, may sleep.
+ */
+void fast_vmxon(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(preemption_timer))
+		preemption_timer_init(vcpu);
+	if (FAST_HAS(shadow))
+		shadow_vmxon(vcpu);
+}
+
+/**
+ * fast_vmxoff - L1 leaves VMX operation, or stock ends that
+ * @vcpu: the vCPU, not in L2; stock has yet to free what it keeps for nested guests
+ *
+ * The pages are put before the contexts, which hold them.
+ *
+ * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
+ */
+void fast_vmxoff(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(preemption_timer))
+		preemption_timer_free(vcpu);
+	if (FAST_HAS(pages))
+		pages_put(vcpu, true);
+	if (FAST_HAS(context))
+		nested_contexts_free(vcpu);
+}
+
+/**
+ * fast_vcpu_freed - end what was kept for a vCPU
+ * @vcpu: the vCPU, its nested state freed
+ *
+ * Context: the thread that destroys the vCPU.
+ */
+void fast_vcpu_freed(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(shadow))
+		shadow_vcpu_free(vcpu);
+}
+
+/**
+ * fast_vm_destroyed - end what fast_vm_created() began
  * @kvm: the VM; nobody runs its vCPUs any more, and they still exist
  *
  * Context: process context, may sleep.
  */
-void fast_vm_destroy(struct kvm *kvm)
+void fast_vm_destroyed(struct kvm *kvm)
 {
-	pages_notifier_stop(kvm);
+	if (FAST_HAS(context))
+		pages_notifier_stop(kvm);
 }

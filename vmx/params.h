@@ -4,7 +4,15 @@
 #define KVM_INTEL_FAST_PARAMS_H
 
 #include <linux/jump_label.h>
+#include <linux/kconfig.h>
 #include <linux/types.h>
+
+/*
+ * Is a subject part of this build?  Kbuild links those that the applied patches call, by
+ * patches/<line>/series.  Without its patch a subject must not hear of anything: it could
+ * act on what stock still does.
+ */
+#define FAST_HAS(subject)	__is_defined(FAST_HAS_##subject)
 
 /* Module parameters, fixed once the module is loaded. */
 extern bool debugctl_passthrough;

@@ -47,10 +47,4 @@ struct fast_vm {
 	struct pages_notifier pages;
 };
 
-/* What happens once per module, VM and vCPU: module.c. */
-void fast_init(void) __init;
-void fast_vm_create(struct kvm *kvm);
-void fast_vcpu_create(struct kvm_vcpu *vcpu);
-void fast_vm_destroy(struct kvm *kvm);
-
 #endif /* KVM_INTEL_FAST_STATE_H */

@@ -67,8 +67,8 @@ static void mismatch(struct vcpu_vmx *vmx, const char *what, int slot)
 }
 
 /**
- * user_return_verify - verify=1: stock has decided which MSRs the guest needs, too
- * @vmx: the vCPU, after user_return_setup()
+ * user_return_verify - stock has decided which MSRs the guest needs, too
+ * @vmx: the vCPU, after user_return_setup() returned false
  *
  * Compares that decision with ours, and what the MSRs have if they were not to be loaded
  * again.  Stock loads them all after this.
@@ -81,6 +81,8 @@ void user_return_verify(struct vcpu_vmx *vmx)
 	u64 value;
 	int i;
 
+	if (!fast_switch_does(FAST_SWITCH_USER_RETURN))
+		return;
 	preempt_disable();
 	for (i = 0; i < kvm_nr_uret_msrs; i++) {
 		msr = &vmx->guest_uret_msrs[i];

@@ -63,19 +63,22 @@ static __always_inline void user_return_set(struct vcpu_vmx *vmx, unsigned int s
  * @vmx: the vCPU, its new EFER in place
  * @load_efer: EFER is one of the MSRs; its value may have changed
  *
- * With verify=1 stock decides after this, and user_return_verify() follows.
- *
  * Context: the vCPU's thread; interrupts on.
+ * Return: true if all is done; false if stock has to decide, after which
+ * user_return_verify() follows.
  */
-static __always_inline void user_return_setup(struct vcpu_vmx *vmx, bool load_efer)
+static __always_inline bool user_return_setup(struct vcpu_vmx *vmx, bool load_efer)
 {
+	if (!fast_switch_does(FAST_SWITCH_USER_RETURN))
+		return false;
 	if (user_return_update(&vmx->fast.user_return, &user_return_slots, vmx->vcpu.arch.efer,
 			       cpuid_has_tsc_aux(&vmx->vcpu), load_efer)) {
 		vmx->guest_uret_msrs_loaded = false;
 		vmx->fast.counters.user_return_reload++;
-		return;
+	} else {
+		vmx->fast.counters.user_return_kept++;
 	}
-	vmx->fast.counters.user_return_kept++;
+	return likely(!fast_verify());
 }
 
 #endif /* KVM_INTEL_FAST_USER_RETURN_H */

@@ -141,7 +141,7 @@ hook_in_the_wrong_function() {
 }
 
 hook_twice() {
-	spoilt arch/x86/kvm/vmx/vmx.c '$a static void twin(void)\n{\n\tfast_vcpu_create(NULL);\n}' &&
+	spoilt arch/x86/kvm/vmx/vmx.c '$a static void twin(void)\n{\n\tfast_vcpu_created(NULL);\n}' &&
 		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt" ALLOW_UNREVIEWED=1
 }
 

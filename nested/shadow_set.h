@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The set of fields that a vCPU's shadow VMCS serves: see shadow_set.c. */
+#ifndef KVM_INTEL_FAST_SHADOW_SET_H
+#define KVM_INTEL_FAST_SHADOW_SET_H
+
+#include <linux/bitmap.h>
+#include <linux/kvm_host.h>
+
+#include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
+#include "nested/shadow_fields.h"
+#include "nested/shadow_policy.h"
+
+/* A field of the set, as the copy loops need it. */
+struct shadow_entry {
+	u64 held;	/* what the shadow VMCS holds, while that is known */
+	u64 mask;	/* the field's bits in a word read at its offset */
+	u16 encoding;
+	u16 offset;	/* in struct vmcs12 */
+	u8 field;	/* enum shadow_field */
+	bool dirties;	/* a native write marks vmcs12 dirty */
+};
+
+/*
+ * What is kept per vCPU from its first VMXON on: under 8 KiB, and the two bitmap
+ * pages.  Touched by the vCPU's thread alone; debugfs reads the set and the exits.
+ */
+struct vmcs_shadow {
+	/* Is "held" true of entries that L1 cannot write?  nested_vmx has it of those it can. */
+	bool info_known;
+	/* The CPU has no current VMCS: see shadow.c. */
+	bool window;
+	/* Members of "want" ask to join. */
+	bool pending;
+	/* The set has, or is about to have, fields that need fresh rare fields. */
+	bool wants_rare;
+	/* The same of fields that are else read back late: see read_back.h. */
+	bool wants_late;
+	/* vmcs12 was brought up to date in L2, the shadow VMCS not: see shadow.c. */
+	bool behind;
+	/* Of vmcs01, read before the window; valid while it is open. */
+	u8 rvi;
+	u64 debugctl, bndcfgs;
+
+	/* The set: entries that L1 may write come first. */
+	unsigned int nr_written, nr_entries;
+	struct shadow_entry entry[NR_SHADOW_FIELDS];
+	DECLARE_BITMAP(in_read, NR_SHADOW_FIELDS);
+	DECLARE_BITMAP(in_write, NR_SHADOW_FIELDS);	/* a subset of in_read */
+	/* vmcs01's VMREAD and VMWRITE bitmaps: a clear bit for each member. */
+	unsigned long *read_bitmap, *write_bitmap;
+
+	/* What the set is chosen from, and by. */
+	DECLARE_BITMAP(present, NR_SHADOW_FIELDS);
+	DECLARE_BITMAP(want_read, NR_SHADOW_FIELDS);
+	DECLARE_BITMAP(want_write, NR_SHADOW_FIELDS);
+	struct shadow_bucket reads[NR_SHADOW_FIELDS], writes[NR_SHADOW_FIELDS];
+	struct shadow_bucket fresh;
+	u32 entries;		/* nested entries since VMXON */
+	u32 census_at, census_period;
+
+	/* While behind: what stock's shadow VMCS holds. */
+	u64 stale[NR_SHADOW_FIELDS];
+
+	u32 read_exits[NR_SHADOW_FIELDS], write_exits[NR_SHADOW_FIELDS];
+	u32 other_exits;	/* of fields that the table has not */
+};
+
+void shadow_vmxon(struct kvm_vcpu *vcpu);
+void shadow_vcpu_free(struct kvm_vcpu *vcpu);
+extern const u16 shadow_offset[NR_SHADOW_FIELDS];
+void shadow_set_reset(struct vmcs_shadow *shadow);
+void shadow_set_update(struct kvm_vcpu *vcpu);
+bool shadow_set_count_exit(struct kvm_vcpu *vcpu, unsigned long encoding, bool write);
+void shadow_show_in_debugfs(struct kvm *kvm);
+
+static __always_inline struct vmcs_shadow *shadow_of(struct kvm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->fast.shadow;
+}
+
+#endif /* KVM_INTEL_FAST_SHADOW_SET_H */

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The seam between stock and kvm-intel-fast, in the order of a round trip.
+ *
+ * Stock calls these functions and no others; this header is all that a patch includes.
+ * Each says what stock does there, and what is left out.  What a skip rests on stands at
+ * the head of its subject's file, and patches/<line>/hooks says where each function is
+ * called ("scripts/check-hooks --show LINE" prints it in this order).
+ *
+ * Sections 1 to 3 and 7 only notify.  They ask FAST_HAS(), since a subject may be left
+ * out of the build, with the patch that calls it.  To section 7 belongs known_fields.h,
+ * too, which vmx_ops.h calls: the headers that this one needs cannot include it.
+ *
+ * Context, unless stated otherwise: the vCPU's thread, interrupts and preemption on.
+ */
+#ifndef KVM_INTEL_FAST_HOOKS_H
+#define KVM_INTEL_FAST_HOOKS_H
+
+#include "kvm/vmx/evmcs.h"
+#include "kvm/vmx/nested.h"
+#include "vmx/cpuid.h"
+#include "vmx/debugctl.h"
+#include "vmx/irr.h"
+#include "vmx/user_return.h"
+#include "nested/checks.h"
+#include "nested/host_segments.h"
+#include "nested/mmu_roles.h"
+#include "nested/pages.h"
+#include "nested/preemption_timer.h"
+#include "nested/read_back.h"
+#include "nested/shadow.h"
+#include "nested/vmcs02.h"
+
+/* 1. Life: module.c. */
+
+void fast_init(void) __init;
+void fast_vm_created(struct kvm *kvm);
+void fast_vcpu_created(struct kvm_vcpu *vcpu);
+void fast_vmxon(struct kvm_vcpu *vcpu);
+void fast_vmxoff(struct kvm_vcpu *vcpu);
+void fast_vcpu_freed(struct kvm_vcpu *vcpu);
+void fast_vm_destroyed(struct kvm *kvm);
+
+/* 2. What L1 says.  vmcs12 is the current one, L1 runs. */
+
+/* VMPTRLD, KVM_SET_NESTED_STATE: another vmcs12, or none, is current. */
+static __always_inline void fast_vmcs12_made_current(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(checks))
+		checks_forget(vcpu);
+	if (FAST_HAS(read_back))
+		read_back_forget(vcpu);
+}
+
+/* VMCLEAR: L1 may use the memory of the vmcs12 at @vmptr for something else. */
+static __always_inline void fast_vmcs12_cleared(struct kvm_vcpu *vcpu, gpa_t vmptr)
+{
+	if (FAST_HAS(context))
+		nested_context_forget(vcpu, vmptr);
+}
+
+/* A VMREAD exited; @field is one that vmcs12 has, and that is up to date. */
+static __always_inline void fast_vmcs12_read(struct kvm_vcpu *vcpu, unsigned long field)
+{
+	if (FAST_HAS(shadow))
+		shadow_read_exited(vcpu, field);
+}
+
+/* A VMWRITE exited; vmcs12 holds the new value. */
+static __always_inline void fast_vmcs12_written(struct kvm_vcpu *vcpu, unsigned long field)
+{
+	if (FAST_HAS(checks) && !is_guest_mode(vcpu))
+		checks_written(vcpu, field);
+	if (FAST_HAS(shadow))
+		shadow_write_exited(vcpu, field);
+}
+
+/* A VMX instruction fails (VMfail): stock needs vmcs01 as the current VMCS. */
+static __always_inline void fast_vmfail(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(shadow))
+		shadow_window_reload(vcpu);
+	if (FAST_HAS(checks))
+		checks_failed(vcpu);
+}
+
+/* A nested entry is given up before the checks of guest state: L2 did not run. */
+static __always_inline void fast_entry_given_up(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(pages))
+		pages_put(vcpu, false);
+	if (FAST_HAS(checks))
+		checks_given_up(vcpu);
+}
+
+/* A nested entry fails, which L1 sees as an exit.  In any order: checks, pages. */
+static __always_inline void fast_entry_failed(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
+{
+	if (FAST_HAS(pages))
+		pages_put(vcpu, true);
+	if (FAST_HAS(checks))
+		checks_failed_at_entry(vcpu, vmcs12);
+}
+
+/* 3. What the world says. */
+
+/* KVM_SET_CPUID*: the entries are others, and the old ones are freed. */
+static __always_inline void fast_cpuid_changed(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(cpuid))
+		cpuid_forget(vcpu);
+	if (FAST_HAS(checks))
+		checks_forget(vcpu);
+}
+
+/* The PMU that the guest sees is set up anew, or its VMX capability MSRs are set. */
+static __always_inline void fast_capabilities_changed(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(checks))
+		checks_forget(vcpu);
+}
+
+/* SMM interrupts, or KVM_GET_NESTED_STATE saves: from L2, stock brings vmcs12 up to date. */
+static __always_inline void fast_state_saved(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(shadow) && is_guest_mode(vcpu))
+		shadow_falls_behind(vcpu);
+}
+
+/* 4. VMRESUME and VMLAUNCH, in the order of stock's path. */
+
+/* Stock copies the shadow VMCS to vmcs12.  Not called: stock's copy.  True: done. */
+static __always_inline bool fast_entry_copy_in(struct kvm_vcpu *vcpu)
+{
+	return shadow_copy_in_for_entry(vcpu);
+}
+
+/* Stock checks controls and host state.  True: they passed before.  After the copy-in. */
+static __always_inline bool fast_entry_checks(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	return checks_passed(vcpu, vmcs12);
+}
+
+/* Stock reads these of vmcs01, which need not be current: read before, then. */
+static __always_inline u8 fast_entry_rvi(struct kvm_vcpu *vcpu)
+{
+	return shadow_rvi(vcpu);
+}
+
+static __always_inline u64 fast_entry_debugctl(struct kvm_vcpu *vcpu)
+{
+	return shadow_guest_debugctl(vcpu);
+}
+
+static __always_inline u64 fast_entry_bndcfgs(struct kvm_vcpu *vcpu)
+{
+	return shadow_guest_bndcfgs(vcpu);
+}
+
+/* Stock loads a VMCS and makes it current, whatever was. */
+static __always_inline void fast_vmcs_switched(struct kvm_vcpu *vcpu)
+{
+	shadow_window_end(vcpu);
+}
+
+/*
+ * Stock maps the pages that vmcs12 names, and merges the MSR bitmap.  True: vmcs02 has
+ * them; with verify=1 stock merges the MSR bitmap nevertheless.
+ */
+static __always_inline bool fast_entry_pages(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	if (pages_reuse(vcpu, vmcs12))
+		return true;
+	pages_begin(vcpu);
+	return false;
+}
+
+/* Stock maps one page: kvm_vcpu_map().  The walk and the reference, if it is held. */
+static __always_inline int fast_entry_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
+					  struct kvm_host_map *map)
+{
+	return pages_map(vcpu, which, gfn, map);
+}
+
+/* Stock gives L1's MSR bitmap back: kvm_vcpu_unmap(). */
+static __always_inline void fast_entry_unmap(struct kvm_vcpu *vcpu, enum held_page which,
+					     struct kvm_host_map *map)
+{
+	pages_unmap(vcpu, which, map, false);
+}
+
+/* Stock merges @l1 into @l0.  True: vmcs02's bitmap is up to date. */
+static __always_inline bool fast_entry_msr_bitmap(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
+						  unsigned long **l1, unsigned long **l0)
+{
+	return msr_bitmap_update(vcpu, vmcs12, l1, l0);
+}
+
+/* Stock has merged: with verify=1, on top. */
+static __always_inline void fast_entry_merged(struct kvm_vcpu *vcpu, unsigned long *l1,
+					      unsigned long *l0)
+{
+	msr_bitmap_verify(vcpu, l1, l0);
+}
+
+/* Stock has mapped all pages. */
+static __always_inline void fast_entry_pages_mapped(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	pages_settle(vcpu, vmcs12);
+}
+
+/* Stock checks guest state.  True: only what is in guest memory is left, and has this @code. */
+static __always_inline bool fast_entry_guest_checks(struct kvm_vcpu *vcpu,
+						    enum vm_entry_failure_code *code)
+{
+	if (!checks_hit(vcpu))
+		return false;
+	*code = ENTRY_FAIL_VMCS_LINK_PTR;
+	return true;
+}
+
+/* All checks passed, done by stock or left out. */
+static __always_inline void fast_entry_checked(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	if (!checks_hit(vcpu))
+		checks_done(vcpu, vmcs12);
+}
+
+/* prepare_vmcs02() sets CR0 and CR4, and then their read shadows: @follow; or has done so. */
+static __always_inline void fast_entry_read_shadows(struct kvm_vcpu *vcpu, bool follow)
+{
+	vmcs02_read_shadows_follow(vcpu, follow);
+}
+
+/* Stock writes a read shadow with CR0 or CR4.  True: prepare_vmcs02() writes it next. */
+static __always_inline bool fast_entry_read_shadow_follows(struct kvm_vcpu *vcpu)
+{
+	return vmcs02_read_shadow_follows(vcpu);
+}
+
+/* Stock sets up the MMU for the other level's paging: kvm_init_mmu(). */
+static __always_inline void fast_init_mmu(struct kvm_vcpu *vcpu)
+{
+	mmu_roles_init(vcpu);
+}
+
+/* Stock does so for L1's EPT: kvm_init_shadow_ept_mmu(). */
+static __always_inline void fast_init_ept_mmu(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
+					      bool ad, gpa_t eptp)
+{
+	mmu_roles_init_ept(vcpu, execonly, lpage_level, ad, eptp);
+}
+
+/* prepare_vmcs02() has written L2's CR3, which stock writes again with the MMU's root. */
+static __always_inline void fast_entry_cr3(struct kvm_vcpu *vcpu)
+{
+	vmcs02_cr3_written(vcpu);
+}
+
+/* Stock writes CR3 with the MMU's root. */
+static __always_inline void fast_cr3_written_again(struct kvm_vcpu *vcpu, unsigned long cr3)
+{
+	vmcs02_cr3_again(vcpu, cr3);
+}
+
+/* Stock starts L2's preemption timer: hrtimer_start(). */
+static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t deadline)
+{
+	preemption_timer_start(vcpu, deadline);
+}
+
+/* 5. Any entry, L1's or L2's; and what a write of EFER or CR4 changes for it. */
+
+/* Stock searches which user-return MSRs the guest needs.  True: known. */
+static __always_inline bool fast_setup_uret_msrs(struct vcpu_vmx *vmx, bool load_efer)
+{
+	return user_return_setup(vmx, load_efer);
+}
+
+/* Stock has searched: verify=1. */
+static __always_inline void fast_uret_msrs_set_up(struct vcpu_vmx *vmx)
+{
+	user_return_verify(vmx);
+}
+
+static __always_inline bool fast_has_efer(void)
+{
+	return user_return_has_efer();
+}
+
+/* The guest's value of a user-return MSR changed: does hardware need it now? */
+static __always_inline bool fast_uret_msr_changed(struct vcpu_vmx *vmx, unsigned int slot)
+{
+	if (user_return_wanted(vmx, slot))
+		return true;
+	user_return_set(vmx, slot);
+	return false;
+}
+
+/* Preemption off: stock loads the user-return MSRs that the guest needs. */
+static __always_inline bool fast_uret_msr_wanted(struct vcpu_vmx *vmx, unsigned int slot)
+{
+	return user_return_wanted(vmx, slot);
+}
+
+static __always_inline void fast_uret_msrs_loaded(struct vcpu_vmx *vmx)
+{
+	user_return_loaded(vmx);
+}
+
+/* Stock brings CPUID up to date after a write of CR4: kvm_update_cpuid_runtime(). */
+static __always_inline void fast_update_cpuid(struct kvm_vcpu *vcpu)
+{
+	cpuid_update(vcpu);
+}
+
+/* Preemption off.  Stock copies vmcs12 to the shadow VMCS.  True: stock still has to. */
+static __always_inline bool fast_shadow_is_behind(struct kvm_vcpu *vcpu)
+{
+	return shadow_before_entry(vcpu);
+}
+
+/* Stock searches for the highest requested interrupt. */
+static __always_inline int fast_highest_irr(struct kvm_vcpu *vcpu)
+{
+	return irr_highest(vcpu);
+}
+
+/* Interrupts off.  Stock has reloaded IA32_DEBUGCTL, if the host's changed. */
+static __always_inline void fast_before_entry(struct kvm_vcpu *vcpu, u64 run_flags)
+{
+	debugctl_before_entry(vcpu, run_flags);
+}
+
+/* Interrupts off.  Stock emulates instead of entering, and loses @run_flags. */
+static __always_inline void fast_entry_emulated(struct kvm_vcpu *vcpu, u64 run_flags)
+{
+	debugctl_entry_skipped(vcpu, run_flags);
+}
+
+/* A read of IA32_DEBUGCTL is answered by stock. */
+static __always_inline void fast_debugctl_read(struct kvm_vcpu *vcpu, bool host_initiated)
+{
+	debugctl_count_read(vcpu, host_initiated);
+}
+
+/* 6. L2 exits to L1, in the order of stock's path. */
+
+/* Stock cancels L2's preemption timer: hrtimer_cancel(). */
+static __always_inline void fast_exit_timer(struct kvm_vcpu *vcpu)
+{
+	preemption_timer_stop(vcpu);
+}
+
+/* Stock asks the hrtimer what L2 has left of its preemption timer. */
+static __always_inline ktime_t fast_timer_remaining(struct kvm_vcpu *vcpu)
+{
+	return preemption_timer_remaining(vcpu);
+}
+
+/* Stock leaves the rare fields in vmcs02.  True: L1 can read one without an exit. */
+static __always_inline bool fast_exit_wants_rare(struct kvm_vcpu *vcpu)
+{
+	return shadow_wants_rare(vcpu);
+}
+
+/* Stock reads back the access rights of CS and SS: left to who looks at them. */
+static __always_inline void fast_exit_read_back(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	read_back_at_exit(vcpu, vmcs12);
+}
+
+/* Stock syncs the rare fields, since someone looks: those two as well. */
+static __always_inline void fast_read_back_now(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	read_back_now(vcpu, vmcs12);
+}
+
+static __always_inline bool fast_read_back_waits_for(struct kvm_vcpu *vcpu, unsigned long field)
+{
+	return read_back_waits_for(vcpu, field);
+}
+
+/* Stock copies vmcs12 to the shadow VMCS before it enters L1: here, vmcs01 not yet loaded. */
+static __always_inline void fast_exit_copy_out(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
+{
+	shadow_copy_out_early(vcpu, vm_exit_reason);
+}
+
+/* Stock searches CPUID for IA32_SPEC_CTRL, of which an IBPB depends. */
+static __always_inline bool fast_has_spec_ctrl(struct kvm_vcpu *vcpu)
+{
+	return cpuid_has_spec_ctrl(vcpu);
+}
+
+/* Stock describes L1's segments one by one.  True: they are loaded. */
+static __always_inline bool fast_exit_segments(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	return host_segments_load(vcpu, vmcs12);
+}
+
+/* Stock has loaded them: with verify=1, on top. */
+static __always_inline void fast_exit_segments_loaded(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(fast_verify()))
+		host_segments_verify(vcpu);
+}
+
+/* Stock marks the pages that L2 used in the log of dirty pages.  True: nothing logs. */
+static __always_inline bool fast_exit_logs_nothing(struct kvm_vcpu *vcpu)
+{
+	return pages_log_nothing(vcpu);
+}
+
+/* Stock gives the pages back that L2 used. */
+static __always_inline void fast_exit_pages(struct kvm_vcpu *vcpu)
+{
+	pages_put(vcpu, true);
+}
+
+/* Stock copies the shadow VMCS to vmcs12 where L1 or user space needs it.  True: done. */
+static __always_inline bool fast_copy_in(struct kvm_vcpu *vcpu)
+{
+	return shadow_copy_in(vcpu);
+}
+
+/* Stock writes a field that L1 may only read to the shadow VMCS: fast_vmcs12_written() did. */
+static __always_inline bool fast_has_shadow(struct kvm_vcpu *vcpu)
+{
+	return shadow_of(vcpu);
+}
+
+/* 7. The current VMCS. */
+
+/* A VMCS is new, or stock reads all of it to print it: what is remembered must not serve. */
+static __always_inline void fast_vmcs_unknown(struct loaded_vmcs *loaded_vmcs)
+{
+	if (FAST_HAS(known_fields))
+		known_fields_forget(&loaded_vmcs->known);
+}
+
+/* Preemption off: @vcpu's loaded_vmcs becomes current. */
+static __always_inline void fast_vmcs_loaded(struct kvm_vcpu *vcpu)
+{
+	if (FAST_HAS(known_fields))
+		known_fields_load(&to_vmx(vcpu)->loaded_vmcs->known, &to_vmx(vcpu)->fast.counters);
+}
+
+#endif /* KVM_INTEL_FAST_HOOKS_H */
