@@ -5,6 +5,9 @@
  * A row is measured in a VM of its own: WARM_UP round trips that nobody counts,
  * a mark, row->iterations round trips, a mark.  With several vCPUs all of them
  * are warm before the first mark and done before the second one; vCPU 0 marks.
+ *
+ * Functions are inline here, and in patterns.h, where the loop that is measured calls
+ * them: a call would be counted.
  */
 #ifndef EXIT_BENCH_MEASURE_H
 #define EXIT_BENCH_MEASURE_H
@@ -43,9 +46,10 @@ struct row {
 };
 
 /* The row being measured; user space copies it into the guest. */
-static const struct row *row;
-static unsigned int arrived[2];
-static uint64_t first_tsc;
+extern const struct row *row;
+/* The guest's: vCPUs that are warm, and done; the TSC at the first mark. */
+extern unsigned int arrived[2];
+extern uint64_t first_tsc;
 
 static inline unsigned int row_vcpus(void)
 {

@@ -33,7 +33,7 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
-    "linux", or "host": no L1, but user space beside a VM (exit_bench/host.h).  options
+    "linux", or "host": no L1, but user space beside a VM (exit_bench/host.c).  options
     are members of machine.Spec.
     """
     program = os.path.join(project.programs(), 'exit_bench')
