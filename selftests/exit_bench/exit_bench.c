@@ -108,9 +108,9 @@ static void measure(bool nested)
 
 static void choose(const struct row *rows, const char *name)
 {
-	for (row = rows; row->name && strcmp(row->name, name); row++)
+	for (row = rows; *row->name && strcmp(row->name, name); row++)
 		;
-	TEST_ASSERT(row->name, "no row '%s'", name);
+	TEST_ASSERT(*row->name, "no row '%s'", name);
 }
 
 int main(int argc, char **argv)

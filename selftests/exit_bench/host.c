@@ -31,7 +31,7 @@ static void holder(struct vmx_pages *vmx)
 /* A vCPU's marks around what user space does meanwhile. */
 static void marker(void)
 {
-	mark();
+	mark_begin();
 	GUEST_SYNC(0);
 	mark();
 	GUEST_DONE();
@@ -72,6 +72,7 @@ void measure_host(void)
 		vcpu_args_set(vcpus[i], 1, vmx_gva);
 	}
 	gap = addr_gva2hva(vm, gap_gva);
+	sync_global_to_guest(vm, row);
 	vcpus[HOLDERS] = vm_vcpu_add(vm, HOLDERS, marker);
 	for (i = 0; row->holders && i < HOLDERS; i++)
 		run_to(vcpus[i], UCALL_DONE);
