@@ -7,8 +7,8 @@
 #   KSRC=  kernel source tree, package linux-source-X.Y or its tarball (default: that
 #          package of the headers' version, installed or taken from the archive)
 #   ALLOW_UNREVIEWED=1 build although nobody reviewed the stock code of this kernel
-#   SERIES= another folder of patches/ than the kernel's, as in SERIES=regressions:
-#          stock with these patches, and without ours
+#   SERIES= a folder of patches/<line>/variants/, as in SERIES=2017: stock with these
+#          patches, and without ours
 #   ONLY=  numbers of our patches, as in ONLY="0007 0012": without the others, but for
 #          0001 and 0002, which they need
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
@@ -54,7 +54,7 @@ $(out)/.inputs: FORCE
 
 $(out)/.prepared: $(out)/.inputs $(addprefix scripts/,prepare apply check-hooks review \
 		stock_code.py command.py cache.py __init__.py lib.sh) \
-		$(wildcard patches/*/*) $(tarballs) \
+		$(wildcard patches/*/* patches/*/variants/*/*) $(tarballs) \
 		$(wildcard $(KDIR)/include/generated/uapi/linux/version.h)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(out)/kvm' '$(SERIES)'
 	@touch $@

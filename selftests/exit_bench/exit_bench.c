@@ -4,9 +4,9 @@
  * that the emulator counts between.
  *
  *   exit_bench guest [ROW...]   this VM's guest does it: an L1 when started in L0,
- *                               an L2 when started in a Linux L1 (guest.h)
- *   exit_bench nested [ROW...]  the guest is a tiny L1 and its L2 does it (tiny_l1.h)
- *   exit_bench host [ROW...]    user space does it, beside a VM (host.h)
+ *                               an L2 when started in a Linux L1 (guest.c)
+ *   exit_bench nested [ROW...]  the guest is a tiny L1 and its L2 does it (tiny_l1.c)
+ *   exit_bench host [ROW...]    user space does it, beside a VM (host.c)
  *
  * The rows are at the end of those files; default: cpuid, or invalidation.  Each is measured in a
  * VM of its own, and prints "row NAME iterations N ticks T": RDTSC cycles per
@@ -18,8 +18,9 @@
 
 #include "test_util.h"
 #include "exit_bench/guest.h"
-#include "exit_bench/tiny_l1.h"
 #include "exit_bench/host.h"
+#include "exit_bench/operations.h"
+#include "exit_bench/tiny_l1.h"
 
 static bool from_port_or_page(struct kvm_run *run)
 {
@@ -107,9 +108,9 @@ static void measure(bool nested)
 
 static void choose(const struct row *rows, const char *name)
 {
-	for (row = rows; row->name && strcmp(row->name, name); row++)
+	for (row = rows; *row->name && strcmp(row->name, name); row++)
 		;
-	TEST_ASSERT(row->name, "no row '%s'", name);
+	TEST_ASSERT(*row->name, "no row '%s'", name);
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,6 @@
 #define EXIT_BENCH_OPERATIONS_H
 
 #include "exit_bench/measure.h"
-#include "lib/tiny_hypervisor.h"
 
 #define IO_PORT		0x80
 #define MMIO_GPA	0xc0000000ul
@@ -24,107 +23,30 @@
 #define INTR_INFO_WAKE	(0x80000000u | WAKE_VECTOR)	/* valid, external interrupt */
 
 /* Where op_apic_access() reads; user space sets it. */
-static unsigned long apic_address = APIC_DEFAULT_GPA + APIC_TMCCT;
+extern unsigned long apic_address;
 /* Ticks between two of op_spin()'s returns; user space sets it. */
-static uint64_t period;
-static uint64_t next_return;
+extern uint64_t period;
 
-static void op_cpuid(void)
-{
-	EXECUTE("cpuid", 0, 0, 0, 0);
-}
+/* What one iteration executes. */
+void op_cpuid(void);
+void op_vmcall(void);
+void op_rdmsr(void);
+void op_wrmsr_icr(void);
+void op_wrmsr_deadline(void);
+void op_out(void);
+void op_in(void);
+void op_mmio(void);
+void op_apic_access(void);
+void op_hlt(void);
+void op_wait_for_timer(void);
+void op_forever(void);
+void op_spin(void);
 
-static void op_vmcall(void)
-{
-	EXECUTE("vmcall", 0xffff, 0, 0, 0);	/* no such hypercall */
-}
-
-static void op_rdmsr(void)
-{
-	EXECUTE("rdmsr", 0, MSR_IA32_APICBASE, 0, 0);
-}
-
-static void op_wrmsr_icr(void)
-{
-	EXECUTE("wrmsr", (uint32_t)ICR_NOBODY, APIC_BASE_MSR + (APIC_ICR >> 4), NOBODY, 0);
-}
-
-static void op_wrmsr_deadline(void)
-{
-	uint64_t deadline = rdtsc() + DISTANT;
-
-	EXECUTE("wrmsr", (uint32_t)deadline, MSR_DEADLINE, deadline >> 32, 0);
-}
-
-static void op_out(void)
-{
-	EXECUTE("out %%al, (%%dx)", 0, 0, IO_PORT, 0);
-}
-
-static void op_in(void)
-{
-	EXECUTE("in (%%dx), %%al", 0, 0, IO_PORT, 0);
-}
-
-/* Two bytes long, which the tiny L1 knows. */
-static void op_mmio(void)
-{
-	EXECUTE("mov %%al, (%%rdi)", 0, 0, 0, MMIO_GPA);
-}
-
-/* Two bytes long, which the tiny L1 knows. */
-static void op_apic_access(void)
-{
-	EXECUTE("mov (%%rdi), %%eax", 0, 0, 0, apic_address);
-}
-
-static void op_hlt(void)
-{
-	EXECUTE("sti; hlt; cli", 0, 0, 0, 0);
-}
-
-/*
- * So long that the timer is still to come when L1 has put its thread to sleep, however
- * dear its round trips are.
- */
-static void op_wait_for_timer(void)
-{
-	wrmsr(MSR_DEADLINE, rdtsc() + SLEEP);
-	op_hlt();
-}
-
-/* Until something interrupts; uses no register. */
-static void op_forever(void)
-{
-	for (;;)
-		asm volatile("");
-}
-
-static void op_spin(void)
-{
-	if (!next_return)
-		next_return = rdtsc();
-	next_return += period;
-	while (rdtsc() < next_return)
-		;
-}
-
-static void enable_timer(void)
-{
-	x2apic_enable();
-	x2apic_write_reg(APIC_LVTT, LVTT_DEADLINE | WAKE_VECTOR);
-}
-
-static void arm_distant_timer(void)
-{
-	enable_timer();
-	op_wrmsr_deadline();
-}
-
-static void woken(struct ex_regs *regs)
-{
-	if (row->prepare == enable_timer)
-		x2apic_write_reg(APIC_EOI, 0);
-}
+/* x2APIC mode, its timer to be armed with a TSC deadline; it interrupts with WAKE_VECTOR. */
+void enable_timer(void);
+/* And a deadline that no run reaches. */
+void arm_distant_timer(void);
+/* The guest's handler of WAKE_VECTOR. */
+void woken(struct ex_regs *regs);
 
 #endif

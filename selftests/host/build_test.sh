@@ -25,6 +25,7 @@ cd "$clone" || exit 1
 git init -q . && git add -A
 release=$(sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' "$kdir/include/generated/utsrelease.h")
 module=build/$release/kvm-intel-fast.ko
+variants=patches/$(cut -d. -f1,2 <<< "$release")/variants
 
 spoilt() { # FILE SED-EXPRESSION - a source tree with one file changed
 	rm -rf "$work/spoilt"
@@ -155,27 +156,27 @@ own_source_does_not_compile() {
 }
 
 # Someone who bisects plants one of them in a kernel tree.
-each_regression_applies_alone() {
+each_cost_of_2017_applies_alone() {
 	local patch count=0
-	for patch in patches/regressions/*.patch; do
+	for patch in "$variants"/2017/*.patch; do
 		rm -rf "$work/spoilt"
 		cp -r "$ksrc" "$work/spoilt"
 		patch --directory="$work/spoilt/arch/x86" --strip=1 --fuzz=0 --force < "$patch" || return 1
-		grep -qx "$(basename "$patch")" patches/regressions/series || return 1
+		grep -qx "$(basename "$patch")" "$variants/2017/series" || return 1
 		count=$((count + 1))
 	done
-	[ "$count" -ge 5 ] && [ "$count" = "$(grep -c '^[0-9]' patches/regressions/series)" ]
+	[ "$count" -ge 5 ] && [ "$count" = "$(grep -c '^[0-9]' "$variants/2017/series")" ]
 }
 
 # What the archive offers, as it is: for the other series, since ours was built from a tree.
 source_tree_as_ksrc() {
 	rm -rf build
-	make KDIR="$kdir" KSRC="$ksrc" SERIES=regressions && [ ! -f "$module" ]
+	make KDIR="$kdir" KSRC="$ksrc" SERIES=2017 && [ ! -f "$module" ]
 }
 
 # Stock with these patches: none of our parameters, but all of stock's.
-regressions_build_without_our_files() {
-	local built=build/$release-regressions/kvm-intel-regressions.ko
+variant_2017_builds_without_our_files() {
+	local built=build/$release-2017/kvm-intel-2017.ko
 	[ "$(modinfo -F name "$built")" = kvm_intel ] &&
 		modinfo -F parm "$built" | grep -q '^preemption_timer:' &&
 		! modinfo -F parm "$built" | grep '^verify:'
@@ -241,10 +242,10 @@ check "a patch that does not apply" patch_that_does_not_apply
 check "a hook in the wrong function" hook_in_the_wrong_function
 check "a hook called once too often" hook_twice
 check "our source does not compile" own_source_does_not_compile
-check "each regression applies alone" each_regression_applies_alone
+check "each cost of the variant 2017 applies alone" each_cost_of_2017_applies_alone
 check "a source tree serves as KSRC" source_tree_as_ksrc
-check "SERIES=regressions builds stock with these patches" regressions_build_without_our_files
-check "an unknown SERIES" refused "there is no patches/nothing/series" KDIR="$kdir" SERIES=nothing
+check "SERIES=2017 builds stock with these patches" variant_2017_builds_without_our_files
+check "an unknown SERIES" refused "2017 ticks" KDIR="$kdir" SERIES=nothing
 check "what makes kbuild stop is shown" kbuild_stops
 check "a project folder with a space" in_folder "a b" "the folder of this project is '$work/a b'" \
 	make KDIR="$kdir"

@@ -67,7 +67,7 @@ def module_path(on, series='', tree=TOP):
 
 @functools.lru_cache(maxsize=None)
 def module(name, series=''):
-    """The path of our module for a kernel; with series, stock's with that folder of patches/."""
+    """The path of our module for a kernel; with series, of stock with that variant's patches."""
     on = kernel(name)
     if make(on, '-s', 'SERIES=' + series, stdout=sys.stderr).returncode:
         raise SetupError('the module for the kernel %s does not build; see above' % name)

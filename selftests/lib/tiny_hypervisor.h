@@ -29,26 +29,6 @@
  */
 void resume_l2(void *l1, void (*set_up)(void *l1, uint64_t rsp, void *rip),
 	       unsigned long (*after_exit)(void *l1));
-asm(".pushsection .text\n"
-	"resume_l2:\n"
-	"push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-	"push %rax\n"			/* aligns the stack */
-	"push %rdi; push %rdx\n"
-	"mov %rsi, %rax\n"
-	"mov %rsp, %rsi\n"
-	"lea 2f(%rip), %rdx\n"
-	"call *%rax\n"
-	"jmp 2f\n"
-	"1:	vmresume\n"
-	"ud2\n"
-	"2:	mov 8(%rsp), %rdi\n"
-	"call *(%rsp)\n"
-	"test %rax, %rax\n"
-	"jz 1b\n"
-	"add $24, %rsp\n"
-	"pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-	"ret\n"
-	".popsection\n");
 
 static inline uint64_t read_field(uint32_t field)
 {

@@ -16,6 +16,7 @@
 #include "vmx.h"
 
 #include "lib/cases.h"
+#include "lib/mailbox.h"
 #include "lib/vm.h"
 
 #define MSR_DEBUGCTL		0x1d9
@@ -227,19 +228,12 @@ static bool run_to_answer(void)
 	}
 }
 
-static bool ask(struct request what)
-{
-	request = what;
-	sync_global_to_guest(vm, request);
-	return run_to_answer();
-}
-
 /* MANY reads by L1; each exits, or none does. */
 static void expect_l1_reads(uint64_t value, bool exiting)
 {
 	uint64_t before = exits(), count;
 
-	ask((struct request){ .operation = L1_READ, .count = MANY });
+	ASK(READ, .count = MANY);
 	count = exits() - before;
 	EXPECT(answer.fault == NO_FAULT, "vector %lu", answer.fault);
 	EXPECT(answer.value == value, "read %#lx, expected %#lx", answer.value, value);
@@ -343,7 +337,7 @@ static void freeze_toggled_by_another_cpu(void)
 		return;
 	pthread_create(&thread, NULL, toggle_from_cpu1, NULL);
 	do {
-		ask((struct request){ .operation = L1_READ, .count = MANY });
+		ASK(READ, .count = MANY);
 		EXPECT(!answer.value, "guest saw %#lx", answer.value);
 		rounds++;
 	} while (pthread_tryjoin_np(thread, NULL));
@@ -366,7 +360,7 @@ static void change_while_emulating(bool host_freeze)
 	emulated.tr.unusable = 1;
 	vcpu_sregs_set(vcpu, &emulated);
 	host_debugctl_set(0, host_freeze);
-	EXPECT(!ask((struct request){ .operation = L1_READ, .count = 3 }) &&
+	EXPECT(!ASK(READ, .count = 3) &&
 	       vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR,
 	       "exit %d", vcpu->run->exit_reason);
 	vcpu_sregs_set(vcpu, &usual);
@@ -406,7 +400,7 @@ static void under_guest_debug(void)
 	expect_l1_reads(0, !passes);
 
 	set_guest_debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP);
-	ask((struct request){ .operation = L1_READ, .count = 3 });
+	ASK(READ, .count = 3);
 	EXPECT(!answer.value && !answer.fault, "%#lx, vector %lu", answer.value, answer.fault);
 
 	set_guest_debug(0);
@@ -429,7 +423,7 @@ static void l1_writes(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(writes); i++) {
-		ask((struct request){ .operation = L1_WRITE, .value = writes[i].value });
+		ASK(WRITE, .value = writes[i].value);
 		EXPECT(answer.fault == writes[i].fault, "write of %#lx: vector %lu",
 		       writes[i].value, answer.fault);
 		expect_l1_reads(0, !passes);
@@ -457,7 +451,7 @@ static void set_filter(bool deny_read, bool deny_write)
 static void expect_filtered(void)
 {
 	vm_enable_cap(vm, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER);
-	EXPECT(!ask((struct request){ .operation = L1_READ, .count = 1 }), "no exit");
+	EXPECT(!ASK(READ, .count = 1), "no exit");
 	EXPECT(vcpu->run->exit_reason == KVM_EXIT_X86_RDMSR, "%d", vcpu->run->exit_reason);
 	EXPECT(vcpu->run->msr.index == MSR_DEBUGCTL, "%#x", vcpu->run->msr.index);
 	vcpu->run->msr.data = 0xabcd;
@@ -466,7 +460,7 @@ static void expect_filtered(void)
 	EXPECT(answer.value == 0xabcd, "L1 read %#lx", answer.value);
 
 	vm_enable_cap(vm, KVM_CAP_X86_USER_SPACE_MSR, 0);
-	ask((struct request){ .operation = L1_READ, .count = 1 });
+	ASK(READ, .count = 1);
 	EXPECT(answer.fault == GP_VECTOR, "vector %lu", answer.fault);
 }
 
@@ -589,7 +583,7 @@ static void l2_reads_exit(void)
 	uint64_t before = exits(), count;
 
 	/* L1 lets them pass: L0 must still see each. */
-	ask((struct request){ .operation = L1_INTERCEPT, .value = false });
+	ASK(INTERCEPT, .value = false);
 	enter_l2(L2_READ, MANY);
 	count = exits() - before;
 	EXPECT(answer.exit_reason == EXIT_REASON_VMCALL, "%#lx", answer.exit_reason);
@@ -599,12 +593,12 @@ static void l2_reads_exit(void)
 		EXPECT(counter("debugctl_exit_l2") == reads + MANY, "not counted");
 
 	/* L1 intercepts: L1 must see them. */
-	ask((struct request){ .operation = L1_INTERCEPT, .value = true });
+	ASK(INTERCEPT, .value = true);
 	enter_l2(L2_READ, 1);
 	EXPECT(answer.exit_reason == EXIT_REASON_MSR_READ, "%#lx", answer.exit_reason);
 	enter_l2(L2_READ, 1);
 	EXPECT(answer.exit_reason == EXIT_REASON_VMCALL, "%#lx", answer.exit_reason);
-	ask((struct request){ .operation = L1_INTERCEPT, .value = false });
+	ASK(INTERCEPT, .value = false);
 }
 
 /* Each vCPU counts for itself; the file shows the VM. */

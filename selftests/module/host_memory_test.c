@@ -26,6 +26,7 @@
 
 #include "lib/cases.h"
 #include "lib/guest.h"
+#include "lib/mailbox.h"
 #include "lib/vm.h"
 
 #ifndef MADV_PAGEOUT
@@ -73,7 +74,7 @@ enum operation {
 
 enum { IN_L1 = 1, IN_L2 };
 
-static struct {
+static struct request {
 	uint64_t operation, count;
 } request;
 
@@ -186,20 +187,12 @@ static uint8_t *page(int number)
 	return memory + number * PAGE;
 }
 
-static int run(void)
+static int run_to_answer(void)
 {
 	int who = run_to_sync();
 
 	sync_global_from_guest(vm, answer);
 	return who;
-}
-
-static int ask(enum operation operation, uint64_t count)
-{
-	request.operation = operation;
-	request.count = count;
-	sync_global_to_guest(vm, request);
-	return run();
 }
 
 static void set_bit_in_bitmap(bool value)
@@ -221,7 +214,7 @@ static void __expect_pages_in_use(int line)
 
 		page(VAPIC)[TPR] = tpr << 4;
 		set_bit_in_bitmap(i);
-		ask(L1_ENTER, 1);
+		ASK(ENTER, .count = 1);
 		EXPECT(answer.cr8 == tpr, "from line %d: CR8 %#lx, not %#x", line, answer.cr8, tpr);
 		EXPECT(answer.exits == i, "from line %d: %lu exits, reason %lu, bit %d", line,
 		       answer.exits, answer.reason, i);
@@ -266,7 +259,7 @@ static void create_vm(void)
 	vcpu_args_set(vcpu, 1, gva);
 	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
 	virt_map(vm, SLOT_GPA, SLOT_GPA, SLOT_PAGES);
-	TEST_ASSERT(run() == IN_L1, "L1 did not start");
+	TEST_ASSERT(run_to_answer() == IN_L1, "L1 did not start");
 	sync_global_from_guest(vm, has_access);
 }
 
@@ -416,20 +409,20 @@ static void try(int attempt, int state)
 		skip_reason = "no huge page to be had";
 		return;
 	}
-	ask(L1_ENTER, 2);
+	ASK(ENTER, .count = 2);
 	if (state == L2_IS_ACTIVE)
-		EXPECT(ask(L1_PAUSE, 1) == IN_L2, "L2 did not pause");
+		EXPECT(ASK(PAUSE, .count = 1) == IN_L2, "L2 did not pause");
 	else if (state == L1_LEFT_VMX)
-		ask(L1_LEAVE, 0);
+		ASK(LEAVE);
 	/* Pages that a CPU is about to put on a list have a reference more. */
 	write_file("/proc/sys/vm/drop_caches", "1");
 	result = attempts[attempt].attempt();
 	EXPECT(result == expected || (attempts[attempt].or_more && result > expected),
 	       "%ld; under stock it is %ld", result, expected);
 	if (state == L2_IS_ACTIVE)
-		EXPECT(run() == IN_L1, "L2 did not go on");
+		EXPECT(run_to_answer() == IN_L1, "L2 did not go on");
 	else if (state == L1_LEFT_VMX)
-		ask(L1_START, 0);
+		ASK(START);
 	expect_pages_in_use();
 	new_memory(false);
 	expect_pages_in_use();
@@ -493,7 +486,7 @@ static void pages_come_by_userfaultfd(void)
 	unsigned int i, p;
 
 	new_memory(false);
-	ask(L1_ENTER, 2);
+	ASK(ENTER, .count = 2);
 	faults.fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (faults.fd < 0 || ioctl(faults.fd, UFFDIO_API, &api)) {
 		skip_reason = "no userfaultfd";
@@ -508,14 +501,14 @@ static void pages_come_by_userfaultfd(void)
 				continue;
 			faults.missing = faults.protected = 0;
 			madvise(page(named_pages[p]), PAGE, MADV_DONTNEED);
-			ask(L1_ENTER, 2);
+			ASK(ENTER, .count = 2);
 			EXPECT(faults.missing == 1, "page %d: %d faults", named_pages[p],
 			       faults.missing);
 			protect.range.start = (uintptr_t)page(named_pages[p]);
 			protect.range.len = PAGE;
 			EXPECT(!ioctl(faults.fd, UFFDIO_WRITEPROTECT, &protect), "%s",
 			       strerror(errno));
-			ask(L1_ENTER, 2);
+			ASK(ENTER, .count = 2);
 			EXPECT(faults.protected == 1, "page %d: %d faults by protection",
 			       named_pages[p], faults.protected);
 		}
@@ -575,7 +568,7 @@ static void enter_and_reclaim(bool by_limit)
 		for (i = 0; i < COLD_FILLER; i += PAGE)
 			filler[i]++;
 		getrusage(RUSAGE_SELF, &before);
-		ask(L1_ENTER, COLD_ENTRIES);
+		ASK(ENTER, .count = COLD_ENTRIES);
 		getrusage(RUSAGE_SELF, &after);
 		major += after.ru_majflt - before.ru_majflt;
 		if (by_limit)

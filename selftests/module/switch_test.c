@@ -18,6 +18,7 @@
 
 #include "lib/cases.h"
 #include "lib/guest.h"
+#include "lib/mailbox.h"
 #include "lib/vm.h"
 
 #define L2_STACK	512
@@ -42,7 +43,7 @@ enum { IN_L1 = 1, IN_L2, FINISHED };
 enum part { PART_CPUID, PART_SYSCALL, PART_SEGMENTS, PART_INTERRUPTS, PART_TIMER,
 	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS, PART_MANY };
 
-static struct {
+static struct request {
 	uint64_t part, tsc_khz;
 } request;
 
@@ -342,9 +343,10 @@ static void create_vm(enum part part)
 		vm_install_exception_handler(vm, vector, note_vector);
 	vcpu_alloc_vmx(vm, &vmx_gva);
 	vcpu_args_set(vcpu, 1, vmx_gva);
-	request.part = part;
-	request.tsc_khz = __vcpu_ioctl(vcpu, KVM_GET_TSC_KHZ, NULL) * SLOWNESS;
-	sync_global_to_guest(vm, request);
+	hand_over(((struct request){
+		.part = part,
+		.tsc_khz = __vcpu_ioctl(vcpu, KVM_GET_TSC_KHZ, NULL) * SLOWNESS,
+	}));
 }
 
 static int run(void)

@@ -4,10 +4,12 @@
     runs = measure.measure_rows(kernel, 'selftest', ['cpuid'], 'out')
 
 Invariant: no figures unless the machine ended well and every row was measured to its
-end.  Which counters are a row's is said by the program that made both: it names each
-row when its window is closed, and the emulator numbers the windows.
+end.  Which counters are a row's they say themselves: the program gives the row's name to
+the emulator with the first mark.
 """
 
+import glob
+import json
 import os
 import re
 
@@ -33,7 +35,7 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
-    "linux", or "host": no L1, but user space beside a VM (exit_bench/host.h).  options
+    "linux", or "host": no L1, but user space beside a VM (exit_bench/host.c).  options
     are members of machine.Spec.
     """
     program = os.path.join(project.programs(), 'exit_bench')
@@ -57,6 +59,12 @@ def vcpus_of(name):
     return ROWS[name].vcpus if name in ROWS else 1
 
 
+def row_of(path):
+    """The row that counters are of."""
+    with open(path, encoding='ascii') as file:
+        return json.load(file)['row']
+
+
 def windows(names, result, directory):
     """{row: (iterations, path of its counters)} of a machine; raises MeasureError."""
     text = machine.read(os.path.join(directory, 'stdout.txt')).decode(errors='replace')
@@ -67,13 +75,13 @@ def windows(names, result, directory):
         raise MeasureError('exit_bench ended with status %s after the rows "%s" of "%s": %s' % (
             result['program_exit'], ' '.join(name for name, _ in said), ' '.join(names),
             ' '.join(text.split()[-20:])), result)
-    counters = sorted(name for name in os.listdir(directory) if name.startswith('counters.'))
-    expected = ['counters.%d.json' % number for number in range(len(said))]
-    if counters != sorted(expected):
-        raise MeasureError('%d rows, and of counters: %s; were both marks executed?' % (
-            len(said), ' '.join(counters) or 'none'), result)
-    return {name: (int(iterations) * vcpus_of(name), os.path.join(directory, path))
-            for (name, iterations), path in zip(said, expected)}
+    counters = [(row_of(path), path) for path in sorted(
+        glob.glob(os.path.join(directory, 'counters.*.json')))]
+    if sorted(row for row, _ in counters) != sorted(names):
+        raise MeasureError('of the rows "%s" there are counters of "%s"; were both marks executed?' % (
+            ' '.join(names), ' '.join(row for row, _ in counters)), result)
+    iterations = {name: int(number) * vcpus_of(name) for name, number in said}
+    return {row: (iterations[row], path) for row, path in counters}
 
 
 def read_rows(l1, names, result, directory):

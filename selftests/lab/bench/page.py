@@ -21,10 +21,10 @@ NARROWEST = 0.0005      # of the graph's width, for a frame to be drawn
 
 STYLE = '''
 :root { color-scheme: light dark; --page: #fff; --text: #1f2328; --dim: #656d76; --line: #d0d7de;
-	--stripe: #f6f8fa; --stock: #8b949e; --fast: #1f6feb; --y2017: #c2410c;
+	--stripe: #f6f8fa; --stock: #8b949e; --fast: #1f6feb; --2017: #c2410c;
 	--hot: 62%; --ink: #1b1b1b; }
 @media (prefers-color-scheme: dark) { :root { --page: #0d1117; --text: #e6edf3; --dim: #8d96a0;
-	--line: #30363d; --stripe: #161b22; --stock: #6e7681; --fast: #388bfd; --y2017: #f0883e;
+	--line: #30363d; --stripe: #161b22; --stock: #6e7681; --fast: #388bfd; --2017: #f0883e;
 	--hot: 34%; --ink: #f0f0f0; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1400px; padding: 1rem; background: var(--page);
@@ -42,8 +42,6 @@ td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { backgr
 .bar { display: flex; align-items: center; gap: .4rem; min-width: 0; }
 .bar i { height: .85rem; display: block; flex: none; max-width: calc(100% - 5.5rem); }
 .bar span { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.stock { background: var(--stock); } .fast { background: var(--fast); }
-.y2017 { background: var(--y2017); }
 .cut { mask-image: linear-gradient(90deg, #000 70%, transparent 95%); }
 .key i { display: inline-block; width: .9rem; height: .75rem; margin: 0 .3rem 0 .9rem; }
 .flame { position: relative; overflow: hidden; font-size: 11px; line-height: 16px; }
@@ -157,12 +155,12 @@ def bars(runs):
         parts.append('<div class="name" style="--rows:%d">%s</div>' % (len(values),
                                                                        html.escape(name)))
         for variant, ticks in values:
-            colour = 'y2017' if variant == '2017' else variant
-            parts.append('<div class="bar"><i class="%s%s" style="width:%.2f%%"></i><span>%s</span>'
-                         '</div>' % (colour, ' cut' if ticks > longest else '',
-                                     min(100, 100 * ticks / longest), tables.number(ticks)))
+            parts.append('<div class="bar"><i%s style="background:var(--%s); width:%.2f%%"></i>'
+                         '<span>%s</span></div>' % (
+                             ' class="cut"' if ticks > longest else '', variant,
+                             min(100, 100 * ticks / longest), tables.number(ticks)))
     used = [v for v in VARIANTS if any(v == name for _, _, values in rows for name, _ in values)]
-    key = ''.join('<i class="%s"></i>%s' % ('y2017' if v == '2017' else v, v) for v in used)
+    key = ''.join('<i style="background:var(--%s)"></i>%s' % (v, v) for v in used)
     return ('<h2>Instructions per iteration, host and guests together</h2>'
             '<p class="key">%s</p><div class="bars">%s</div>' % (key, '\n'.join(parts)))
 

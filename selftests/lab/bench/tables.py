@@ -118,7 +118,7 @@ def performance(runs):
                      percent(fast['ticks'], stock['ticks']), ratio])
     return Table(
         'CPUID: host and guest together, per iteration',
-        ['configuration', 'unit', '2017 profile', 'stock', 'fast', 'change', 'relative to L1'], rows)
+        ['configuration', 'unit', '2017', 'stock', 'fast', 'change', 'relative to L1'], rows)
 
 
 def every_row(runs, l1, mitigations):
@@ -192,7 +192,7 @@ def ancillary(runs, l1, row, mitigations):
     return Table(
         'Ancillary VM exits of L1 per L2 exit that it handles, %s, %s, mitigations=%s' % (
             ROWS[row], L1_NAMES[l1], mitigations),
-        ['exit reason', 'talk: KVM', 'talk: VMware', '2017 profile', 'stock', 'fast'], rows)
+        ['exit reason', 'talk: KVM', 'talk: VMware', '2017', 'stock', 'fast'], rows)
 
 
 def share(run, key, field):
@@ -217,7 +217,7 @@ def culprits(runs, l1, row, mitigations):
     return Table(
         'Culprits: exits by field and MSR per L2 exit that L1 handles, %s, %s, mitigations=%s' % (
             ROWS[row], L1_NAMES[l1], mitigations),
-        ['exit', 'talk: share', '2017 profile: share', '2017 profile', 'stock', 'fast'], rows)
+        ['exit', 'talk: share', '2017: share', '2017', 'stock', 'fast'], rows)
 
 
 def work(runs, l1, mitigations):

@@ -9,12 +9,12 @@ void steady_state(void)
 {
 	uint64_t pages, merged, hits, merge_hits;
 
-	ASK(.operation = L1_ENTER, .count = 2);
+	ASK(ENTER, .count = 2);
 	pages = page_misses();
 	merged = merge_misses();
 	hits = counter("page_hold_reused");
 	merge_hits = counter("msr_bitmap_hits");
-	ASK(.operation = L1_ENTER, .count = MANY);
+	ASK(ENTER, .count = MANY);
 	EXPECT(!answer.failed && !answer.exits, "%lu failed", answer.failed);
 	EXPECT(page_misses() == pages, "%lu", page_misses() - pages);
 	EXPECT(merge_misses() == merged, "%lu", merge_misses() - merged);
@@ -32,7 +32,7 @@ static void store_to_bitmap(uint32_t msr, bool write)
 	unsigned int value;
 
 	for (value = 0; value < 4; value++) {
-		ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit,
+		ASK(BIT, .gpa = page_gpa(BITMAP), .bit = bit,
 		    .value = !(value & 1));
 		expect_msr(0, msr, write, !(value & 1), __LINE__);
 	}
@@ -84,16 +84,14 @@ static void filter_an_msr(uint32_t msr, bool write)
 		expect_msr(0, msr, write, false, __LINE__);
 		filter.ranges[0].nmsrs = 1;
 		vm_ioctl(vm, KVM_X86_SET_MSR_FILTER, &filter);
-		request = (struct request){ .operation = L1_ENTER, .count = 1, .reads = 1,
-					    .l2_operation = write ? L2_WRMSR : L2_RDMSR,
-					    .msr = msr };
-		sync_global_to_guest(vm, request);
+		HAND_OVER(ENTER, .count = 1, .reads = 1, .msr = msr,
+			  .l2_operation = write ? L2_WRMSR : L2_RDMSR);
 		vcpu_run(vcpu);
 		EXPECT(vcpu->run->exit_reason == exit, "%s of %#x not filtered: exit %d",
 		       write ? "write" : "read", msr, vcpu->run->exit_reason);
 		if (vcpu->run->exit_reason == exit) {
 			vcpu->run->msr.data = 0x77;
-			EXPECT(run() == 1 && (write || answer.value == 0x77), "read %#lx",
+			EXPECT(run_to_answer() == 1 && (write || answer.value == 0x77), "read %#lx",
 			       answer.value);
 		}
 		filter.ranges[0].nmsrs = 0;
@@ -118,7 +116,7 @@ void user_space_filters_speculation_controls(void)
 
 static void set_x2apic(bool x2apic)
 {
-	ASK(.operation = L1_MODE, .value = x2apic);
+	ASK(MODE, .value = x2apic);
 }
 
 void l1_stores_under_x2apic(void)
@@ -134,8 +132,8 @@ void l1_stores_under_x2apic(void)
 	for (i = 0; i < 8; i++) {
 		set_x2apic(!(i & 1));
 		page(VAPIC)[TPR] = 0x70 + i;
-		ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = i >> 1 & 1);
-		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR,
+		ASK(BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = i >> 1 & 1);
+		ASK(ENTER, .count = 1, .l2_operation = L2_RDMSR,
 		    .msr = MSR_TPR, .reads = READS);
 		EXPECT(answer.exits == (i & 2 ? READS : 0) && !answer.failed,
 		       "step %d: %lu exits to L1", i, answer.exits);
@@ -143,7 +141,7 @@ void l1_stores_under_x2apic(void)
 			EXPECT(answer.value == (i & 1 ? 0 : 0x70 + i),
 			       "step %d: read %#lx", i, answer.value);
 	}
-	ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = 0);
+	ASK(BIT, .gpa = page_gpa(BITMAP), .bit = bit, .value = 0);
 	set_x2apic(false);
 	page(VAPIC)[TPR] = 0;
 	expect_pages_in_use();
@@ -157,13 +155,13 @@ static void alternate(int vmcss, int rounds)
 	for (round = 0; round < rounds; round++) {
 		for (i = 0; i < vmcss; i++) {
 			if (round) {
-				ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP + i),
+				ASK(BIT, .gpa = page_gpa(BITMAP + i),
 				    .bit = bitmap_bit(MSR_FS_BASE, false), .value = i & 1);
-				ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP + i),
+				ASK(BIT, .gpa = page_gpa(BITMAP + i),
 				    .bit = bitmap_bit(MSR_KERNEL_GS_BASE, true),
 				    .value = (i + round) & 2);
 			}
-			ASK(.operation = L1_SELECT, .vmcs = i);
+			ASK(SELECT, .vmcs = i);
 			expect_msr(i, MSR_FS_BASE, false, round && (i & 1), __LINE__);
 			expect_msr(i, MSR_KERNEL_GS_BASE, true, round && ((i + round) & 2),
 				   __LINE__);
@@ -180,7 +178,7 @@ static void vmcss_alternate(int vmcss)
 	alternate(vmcss, 3);
 	misses = page_misses() + merge_misses();
 	evictions = counter("nested_context_evictions");
-	ASK(.operation = L1_ALTERNATE, .count = 10, .value = vmcss);
+	ASK(ALTERNATE, .count = 10, .value = vmcss);
 	EXPECT(!answer.failed && !answer.exits, "%lu", answer.failed);
 	misses = page_misses() + merge_misses() - misses;
 	evictions = counter("nested_context_evictions") - evictions;
@@ -190,7 +188,7 @@ static void vmcss_alternate(int vmcss)
 		EXPECT(evictions == (holds || merges ? 10 * vmcss : 0), "%lu", evictions);
 	for (i = 0; i < vmcss; i++)
 		memset(page(BITMAP + i), 0, PAGE);
-	ASK(.operation = L1_SELECT, .vmcs = 0);
+	ASK(SELECT, .vmcs = 0);
 	expect_pages_in_use();
 }
 
@@ -214,10 +212,10 @@ void name_pages(bool others)
 
 void write_page_fields(void)
 {
-	ASK(.operation = L1_VMWRITE, .bit = MSR_BITMAP, .value = page_gpa(now_bitmap));
-	ASK(.operation = L1_VMWRITE, .bit = APIC_ACCESS_ADDR, .value = page_gpa(now_access));
-	ASK(.operation = L1_VMWRITE, .bit = VIRTUAL_APIC_PAGE_ADDR, .value = page_gpa(now_vapic));
-	ASK(.operation = L1_VMWRITE, .bit = POSTED_INTR_DESC_ADDR, .value = page_gpa(now_pi));
+	ASK(VMWRITE, .bit = MSR_BITMAP, .value = page_gpa(now_bitmap));
+	ASK(VMWRITE, .bit = APIC_ACCESS_ADDR, .value = page_gpa(now_access));
+	ASK(VMWRITE, .bit = VIRTUAL_APIC_PAGE_ADDR, .value = page_gpa(now_vapic));
+	ASK(VMWRITE, .bit = POSTED_INTR_DESC_ADDR, .value = page_gpa(now_pi));
 }
 
 void fields_name_other_pages(void)

@@ -83,19 +83,12 @@ void set_bit_in(uint8_t *bitmap, uint64_t bit, bool value)
 }
 
 /* Run until the guest waits for a request, or L2 pauses; returns who it was. */
-int run(void)
+int run_to_answer(void)
 {
 	int who = run_to_sync();
 
 	sync_global_from_guest(vm, answer);
 	return who;
-}
-
-int ask(struct request what)
-{
-	request = what;
-	sync_global_to_guest(vm, request);
-	return run();
 }
 
 void create_vm(void)
@@ -122,7 +115,7 @@ void create_vm(void)
 	virt_map(vm, SLOT_GPA, SLOT_GPA, SLOT_PAGES);
 	virt_map(vm, MOVED_GPA, MOVED_GPA, SLOT_PAGES);
 	virt_map(vm, FIXED_GPA, FIXED_GPA, VMCSS);
-	TEST_ASSERT(run() == 1, "L1 did not start");
+	TEST_ASSERT(run_to_answer() == 1, "L1 did not start");
 	sync_global_from_guest(vm, features);
 }
 
@@ -137,7 +130,7 @@ void expect_msr(uint64_t vmcs, uint32_t msr, bool write, bool intercepted, int l
 {
 	uint64_t before = exits(), count;
 
-	ASK(.operation = L1_ENTER, .vmcs = vmcs, .count = 1, .msr = msr, .reads = READS,
+	ASK(ENTER, .vmcs = vmcs, .count = 1, .msr = msr, .reads = READS,
 	    .l2_operation = write ? L2_WRMSR : L2_RDMSR);
 	count = exits() - before;
 	EXPECT(answer.exits == (intercepted ? READS : 0) && !answer.failed,
@@ -166,7 +159,7 @@ uint64_t mmio(void)
 
 void pause_in_l2(uint8_t tpr)
 {
-	int who = ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_PAUSE,
+	int who = ASK(ENTER, .count = 1, .l2_operation = L2_PAUSE,
 		      .tpr = tpr, .mmio = mmio());
 
 	EXPECT(who == 2, "L2 did not pause");
@@ -202,7 +195,7 @@ void __expect_pages_in_use(int line)
 		set_bit_in(page(now_bitmap), bitmap_bit(MSR_FS_BASE, false), i);
 		page(now_vapic)[TPR] = tpr;
 		expect_msr(0, MSR_FS_BASE, false, i, line);
-		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_TPR, .tpr = tpr,
+		ASK(ENTER, .count = 1, .l2_operation = L2_TPR, .tpr = tpr,
 		    .mmio = mmio());
 		expect_tpr(tpr, line);
 	}
@@ -211,7 +204,7 @@ void __expect_pages_in_use(int line)
 		return;
 	pause_in_l2(tpr);
 	post();
-	EXPECT(run() == 1, "from line %d", line);
+	EXPECT(run_to_answer() == 1, "from line %d", line);
 	expect_tpr(tpr, line);
 	expect_posted(line);
 }
@@ -263,7 +256,7 @@ static void *round_trips(void *unused)
 {
 	pin_to_cpu(1);
 	while (!stop) {
-		ASK(.operation = L1_ENTER, .count = 5, .l2_operation = L2_TPR, .tpr = 0x50,
+		ASK(ENTER, .count = 5, .l2_operation = L2_TPR, .tpr = 0x50,
 		    .mmio = mmio());
 		thread_wrong += answer.wrong + answer.failed + answer.exits;
 		thread_rounds += 5;

@@ -15,9 +15,9 @@ void cleared_and_restarted(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(enters); i++) {
-		ASK(.operation = L1_ENTER, .count = 2);
+		ASK(ENTER, .count = 2);
 		misses = page_misses();
-		ASK(.operation = enters[i]);
+		ask(((struct request){ .operation = enters[i] }));
 		expect_pages_in_use();
 		EXPECT(!holds || page_misses() > misses, "held over it");
 	}
@@ -31,16 +31,16 @@ void left_and_entered(void)
 
 	for (i = 0; i < 3; i++) {
 		expect_pages_in_use();
-		ASK(.operation = L1_SELECT, .vmcs = 1);
-		ASK(.operation = L1_ENTER, .vmcs = 1, .count = 1);
+		ASK(SELECT, .vmcs = 1);
+		ASK(ENTER, .vmcs = 1, .count = 1);
 		misses = page_misses();
-		ASK(.operation = L1_LEAVE, .vmcs = 1);
-		ASK(.operation = L1_SELECT, .vmcs = 0);
+		ASK(LEAVE, .vmcs = 1);
+		ASK(SELECT, .vmcs = 0);
 		expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
 		EXPECT(!holds || page_misses() > misses, "held over it");
 		expect_pages_in_use();
-		ASK(.operation = L1_CLEAR, .vmcs = 1);
-		ASK(.operation = L1_SELECT, .vmcs = 0);
+		ASK(CLEAR, .vmcs = 1);
+		ASK(SELECT, .vmcs = 0);
 	}
 }
 
@@ -54,9 +54,8 @@ void access_page_missing(void)
 		return;
 	}
 	for (i = 0; i < 2; i++) {
-		ASK(.operation = L1_VMWRITE, .bit = APIC_ACCESS_ADDR, .value = 0x40000000);
-		request = (struct request){ .operation = L1_ENTER, .count = 1 };
-		sync_global_to_guest(vm, request);
+		ASK(VMWRITE, .bit = APIC_ACCESS_ADDR, .value = 0x40000000);
+		HAND_OVER(ENTER, .count = 1);
 		vcpu_run(vcpu);
 		EXPECT(vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "exit %d",
 		       vcpu->run->exit_reason);
@@ -66,9 +65,8 @@ void access_page_missing(void)
 	/* No hold may survive the failed entry: L2 does not run. */
 	if (!has_two_nodes())
 		return;
-	ASK(.operation = L1_VMWRITE, .bit = APIC_ACCESS_ADDR, .value = 0x40000000);
-	request = (struct request){ .operation = L1_ENTER, .count = 1 };
-	sync_global_to_guest(vm, request);
+	ASK(VMWRITE, .bit = APIC_ACCESS_ADDR, .value = 0x40000000);
+	HAND_OVER(ENTER, .count = 1);
 	vcpu_run(vcpu);
 	for (i = 0; i < 4; i++)
 		expect_unreferenced(all_pages[i]);
@@ -85,21 +83,21 @@ void entry_fails_in_hardware(void)
 
 	for (i = 0; i < 3; i++) {
 		expect_pages_in_use();
-		ASK(.operation = L1_SELECT, .vmcs = 1);
-		ASK(.operation = L1_VMWRITE, .vmcs = 1, .bit = VIRTUAL_APIC_PAGE_ADDR,
+		ASK(SELECT, .vmcs = 1);
+		ASK(VMWRITE, .vmcs = 1, .bit = VIRTUAL_APIC_PAGE_ADDR,
 		    .value = 0x40000000);
-		ASK(.operation = L1_VMWRITE, .vmcs = 1, .bit = APIC_ACCESS_ADDR,
+		ASK(VMWRITE, .vmcs = 1, .bit = APIC_ACCESS_ADDR,
 		    .value = page_gpa(OTHER_ACCESS));
-		ASK(.operation = L1_ENTER, .vmcs = 1, .count = 1);
+		ASK(ENTER, .vmcs = 1, .count = 1);
 		EXPECT(answer.failed == 1, "%lu entries failed, exit reason %lu", answer.failed,
 		       answer.reason);
-		ASK(.operation = L1_SELECT, .vmcs = 0);
-		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_TPR,
+		ASK(SELECT, .vmcs = 0);
+		ASK(ENTER, .count = 1, .l2_operation = L2_TPR,
 		    .tpr = page(VAPIC)[TPR], .mmio = mmio());
 		expect_tpr(page(VAPIC)[TPR], __LINE__);
 		expect_pages_in_use();
-		ASK(.operation = L1_CLEAR, .vmcs = 1);
-		ASK(.operation = L1_SELECT, .vmcs = 0);
+		ASK(CLEAR, .vmcs = 1);
+		ASK(SELECT, .vmcs = 0);
 	}
 }
 
@@ -124,7 +122,7 @@ void state_restored_in_new_vm(void)
 		kvm_x86_state_cleanup(state);
 		if (features.pi && i)
 			post();
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		expect_tpr(0x60, __LINE__);
 		if (features.pi && i)
 			expect_posted(__LINE__);
@@ -148,7 +146,7 @@ void state_restored_in_place(void)
 		vcpu_nested_state_set(vcpu, &state->nested);
 		vcpu_regs_set(vcpu, &state->regs);
 		kvm_x86_state_cleanup(state);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		expect_tpr(0x60, __LINE__);
 		expect_pages_in_use();
 	}
@@ -164,7 +162,7 @@ void killed_while_l2_runs(void)
 		if (!child) {
 			create_vm();
 			for (;;)
-				ASK(.operation = L1_ENTER, .count = MANY,
+				ASK(ENTER, .count = MANY,
 				    .l2_operation = L2_TPR, .mmio = mmio());
 		}
 		usleep(30000 + i * 1700);
@@ -224,10 +222,10 @@ void memory_is_freed(void)
 			pause_in_l2(0);
 			break;
 		case 1:
-			ASK(.operation = L1_ENTER, .count = 2);
+			ASK(ENTER, .count = 2);
 			break;
 		default:
-			ASK(.operation = L1_ALTERNATE, .count = 2, .value = KEPT_VMCSS);
+			ASK(ALTERNATE, .count = 2, .value = KEPT_VMCSS);
 			break;
 		}
 		kvm_vm_free(vm);

@@ -16,7 +16,7 @@ void pages_migrate_while_l1_runs(void)
 		return;
 	for (j = 0; j < 4; j++) {
 		for (i = 0; i < 4; i++) {
-			ASK(.operation = L1_ENTER, .count = 2);
+			ASK(ENTER, .count = 2);
 			expect_unreferenced(all_pages[i]);
 			expect_pages_in_use();
 		}
@@ -37,7 +37,7 @@ void pages_migrate_after_l2_ran(void)
 		moved = move_page(all_pages[i], node);
 		EXPECT(all_pages[i] != BITMAP || moved == node,
 		       "bitmap while L2 runs, to node %d: %d", node, moved);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		moved = move_page(all_pages[i], node);
 		EXPECT(moved == node, "page %u to node %d: %d", i, node, moved);
 		expect_pages_in_use();
@@ -52,19 +52,19 @@ void pages_of_another_vmcs12_migrate_while_l2_runs(void)
 	if (!two_nodes())
 		return;
 	for (i = 0; i < 2; i++) {
-		ASK(.operation = L1_SELECT, .vmcs = 1);
-		ASK(.operation = L1_VMWRITE, .vmcs = 1, .bit = VIRTUAL_APIC_PAGE_ADDR,
+		ASK(SELECT, .vmcs = 1);
+		ASK(VMWRITE, .vmcs = 1, .bit = VIRTUAL_APIC_PAGE_ADDR,
 		    .value = page_gpa(OTHER_VAPIC));
-		ASK(.operation = L1_ENTER, .vmcs = 1, .count = 2);
-		ASK(.operation = L1_SELECT, .vmcs = 0);
+		ASK(ENTER, .vmcs = 1, .count = 2);
+		ASK(SELECT, .vmcs = 0);
 		pause_in_l2(0);
 		expect_unreferenced(OTHER_VAPIC);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		expect_pages_in_use();
 	}
-	ASK(.operation = L1_SELECT, .vmcs = 1);
-	ASK(.operation = L1_CLEAR, .vmcs = 1);
-	ASK(.operation = L1_SELECT, .vmcs = 0);
+	ASK(SELECT, .vmcs = 1);
+	ASK(CLEAR, .vmcs = 1);
+	ASK(SELECT, .vmcs = 0);
 }
 
 static volatile bool stop;
@@ -88,20 +88,20 @@ void held_whatever_was_under_way(void)
 	/* While none is held, because the mapping of all has just been replaced. */
 	map_anonymous(page(0), SLOT_PAGES * PAGE);
 	madvise(range, PAGE, MADV_DONTNEED);
-	ASK(.operation = L1_ENTER, .count = 2);
+	ASK(ENTER, .count = 2);
 	misses = page_misses();
-	ASK(.operation = L1_ENTER, .count = 5);
+	ASK(ENTER, .count = 5);
 	EXPECT(page_misses() == misses, "%lu misses", page_misses() - misses);
 	for (i = 0; i < NEW_VMS && sysconf(_SC_NPROCESSORS_ONLN) > 1; i++) {
 		stop = false;
 		pthread_create(&thread, NULL, invalidate_all_the_time, range);
 		new_vm();
-		ASK(.operation = L1_ENTER, .count = 2);
+		ASK(ENTER, .count = 2);
 		stop = true;
 		pthread_join(thread, NULL);
-		ASK(.operation = L1_ENTER, .count = 2);
+		ASK(ENTER, .count = 2);
 		misses = page_misses();
-		ASK(.operation = L1_ENTER, .count = 5);
+		ASK(ENTER, .count = 5);
 		EXPECT(page_misses() == misses, "%lu misses", page_misses() - misses);
 	}
 	munmap(range, PAGE);
@@ -220,7 +220,7 @@ void merged_by_ksm(void)
 		madvise(twins, 2 * PAGE, MADV_MERGEABLE);
 		madvise(page(BITMAP), PAGE, MADV_MERGEABLE);
 		madvise(page(ACCESS), PAGE, MADV_MERGEABLE);
-		ASK(.operation = L1_ENTER, .count = 2);
+		ASK(ENTER, .count = 2);
 		tell_kernel(KSM "run", "1");
 		EXPECT(wait_for_merged_twins(), "%ld merged", read_number(KSM "pages_sharing"));
 		tell_kernel(KSM "run", "0");
@@ -297,7 +297,7 @@ static unsigned long unplug_under(int number, unsigned long block_size, uint8_t 
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
-		ASK(.operation = L1_ENTER, .count = 2);
+		ASK(ENTER, .count = 2);
 		block = physical_address(number) / block_size;
 		if (set_block(block, "offline"))
 			return block;

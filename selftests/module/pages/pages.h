@@ -12,6 +12,8 @@
 #include "vmx.h"
 
 #include "lib/cases.h"
+#include "lib/mailbox.h"
+#include "lib/mailbox.h"
 #include "lib/vm.h"
 
 #define PAGE		4096ul
@@ -109,7 +111,6 @@ extern int now_bitmap, now_access, now_vapic, now_pi;
 /* Those that a vmcs12 names. */
 extern const int all_pages[4];
 
-#define ASK(...) ask((struct request){ __VA_ARGS__ })
 #define expect_pages_in_use() __expect_pages_in_use(__LINE__)
 #define expect_unreferenced(number) __expect_unreferenced(number, __LINE__)
 
@@ -123,8 +124,7 @@ uint8_t *page(int number);
 uint64_t page_gpa(int number);
 uint64_t bitmap_bit(uint32_t msr, bool write);
 void set_bit_in(uint8_t *bitmap, uint64_t bit, bool value);
-int run(void);
-int ask(struct request what);
+int run_to_answer(void);
 void create_vm(void);
 void new_vm(void);
 void expect_msr(uint64_t vmcs, uint32_t msr, bool write, bool intercepted, int line);

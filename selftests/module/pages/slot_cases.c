@@ -28,7 +28,7 @@ void slot_over_other_memory(void)
 		memory = i ? old : new;
 		page(VAPIC)[TPR] = 0x90;
 		set_test_slot(0);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		EXPECT(answer.cr8 == 2, "CR8 %#lx in the entry before", answer.cr8);
 		expect_pages_in_use();
 	}
@@ -58,20 +58,20 @@ void slot_is_made_read_only(void)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		ASK(.operation = L1_MODE, .value = NO_APIC);
+		ASK(MODE, .value = NO_APIC);
 		expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
 		delete_test_slot();
 		set_bit_in(page(BITMAP), bitmap_bit(MSR_FS_BASE, false), i);
 		set_test_slot(KVM_MEM_READONLY);
 		before = exits();
-		ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR,
+		ASK(ENTER, .count = 1, .l2_operation = L2_RDMSR,
 		    .msr = MSR_FS_BASE, .reads = READS);
 		EXPECT(answer.exits == (i ? READS : 0) && !answer.failed, "%lu exits to L1, %lu",
 		       answer.exits, answer.failed);
 		EXPECT(exits() - before >= READS, "%lu exits", exits() - before);
 		delete_test_slot();
 		set_test_slot(0);
-		ASK(.operation = L1_MODE, .value = XAPIC);
+		ASK(MODE, .value = XAPIC);
 		expect_pages_in_use();
 	}
 }
@@ -103,26 +103,26 @@ void dirty_log_while_l1_runs(void)
 {
 	int i;
 
-	ASK(.operation = L1_ENTER, .count = 5);
+	ASK(ENTER, .count = 5);
 	set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
 	expect_dirty(0, __LINE__);
 	for (i = 0; i < 3; i++) {
-		ASK(.operation = L1_ENTER, .count = 1);
+		ASK(ENTER, .count = 1);
 		expect_dirty(dirty_after_l2(), __LINE__);
-		ASK(.operation = L1_SELECT);
+		ASK(SELECT);
 		expect_dirty(0, __LINE__);
 	}
 	/* L1's own store, then L2. */
-	ASK(.operation = L1_BIT, .gpa = page_gpa(BITMAP), .bit = 5, .value = 1);
+	ASK(BIT, .gpa = page_gpa(BITMAP), .bit = 5, .value = 1);
 	expect_dirty(BIT(BITMAP), __LINE__);
-	ASK(.operation = L1_ENTER, .count = 1);
+	ASK(ENTER, .count = 1);
 	expect_dirty(dirty_after_l2(), __LINE__);
 	/* Another page under logging. */
 	name_pages(true);
 	write_page_fields();
-	ASK(.operation = L1_ENTER, .count = 1);
+	ASK(ENTER, .count = 1);
 	expect_dirty(dirty_after_l2(), __LINE__);
-	ASK(.operation = L1_ENTER, .count = 1);
+	ASK(ENTER, .count = 1);
 	expect_dirty(dirty_after_l2(), __LINE__);
 	name_pages(false);
 	write_page_fields();
@@ -135,20 +135,20 @@ void dirty_log_while_l2_runs(void)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		ASK(.operation = L1_ENTER, .count = 2);
+		ASK(ENTER, .count = 2);
 		pause_in_l2(0);
 		set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
 		expect_dirty(0, __LINE__);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		expect_dirty(dirty_after_l2(), __LINE__);
 		/* Off while L2 runs, and on again. */
 		pause_in_l2(0);
 		expect_dirty(dirty_after_l2(), __LINE__);
 		set_test_slot(0);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		pause_in_l2(0);
 		set_test_slot(KVM_MEM_LOG_DIRTY_PAGES);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		expect_dirty(dirty_after_l2(), __LINE__);
 		set_test_slot(0);
 	}
@@ -164,13 +164,13 @@ void dirty_log_read_while_l2_runs(void)
 	expect_dirty(dirty_after_l2(), __LINE__);
 	expect_dirty(0, __LINE__);
 	for (i = 0; i < 3; i++) {
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		expect_dirty(dirty_after_l2(), __LINE__);
 		pause_in_l2(0);
 		expect_dirty(dirty_after_l2(), __LINE__);
 	}
-	EXPECT(run() == 1, "L2");
-	ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_RDMSR, .msr = 0x10,
+	EXPECT(run_to_answer() == 1, "L2");
+	ASK(ENTER, .count = 1, .l2_operation = L2_RDMSR, .msr = 0x10,
 	    .reads = 5);
 	expect_dirty(dirty_after_l2(), __LINE__);
 	set_test_slot(0);
@@ -191,7 +191,7 @@ void mapping_replaced(void)
 	}
 	/* All of them, contents checked without a store in between. */
 	set_bit_in(page(BITMAP), bitmap_bit(MSR_FS_BASE, false), true);
-	ASK(.operation = L1_ENTER, .count = 3);
+	ASK(ENTER, .count = 3);
 	map_anonymous(page(0), SLOT_PAGES * PAGE);
 	expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
 	expect_pages_in_use();
@@ -209,7 +209,7 @@ void mapping_replaced_while_l2_runs(void)
 		map_anonymous(page(all_pages[i]), PAGE);
 		others = map_anonymous(NULL, OTHERS * PAGE);
 		memset(others, 0xff, OTHERS * PAGE);
-		EXPECT(run() == 1, "L2");
+		EXPECT(run_to_answer() == 1, "L2");
 		munmap(others, OTHERS * PAGE);
 		EXPECT(answer.cr8 == 2, "page %u: CR8 %#lx in the entry before", i, answer.cr8);
 		expect_pages_in_use();
@@ -227,13 +227,13 @@ void memory_given_back(void)
 			if (j)
 				pause_in_l2(0x50);
 			else
-				ASK(.operation = L1_ENTER, .count = 2);
+				ASK(ENTER, .count = 2);
 			EXPECT(!madvise(page(all_pages[i]), PAGE, MADV_DONTNEED), "madvise");
 			if (j)
-				EXPECT(run() == 1, "L2");
+				EXPECT(run_to_answer() == 1, "L2");
 			if (all_pages[i] == BITMAP)
 				expect_msr(0, MSR_FS_BASE, false, false, __LINE__);
-			ASK(.operation = L1_ENTER, .count = 1, .l2_operation = L2_TPR,
+			ASK(ENTER, .count = 1, .l2_operation = L2_TPR,
 			    .mmio = mmio());
 			EXPECT(answer.cr8 == (all_pages[i] == VAPIC ? 0 : 5), "CR8 %#lx",
 			       answer.cr8);
@@ -252,14 +252,14 @@ void forked(void)
 		if (i)
 			pause_in_l2(0);
 		else
-			ASK(.operation = L1_ENTER, .count = 2);
+			ASK(ENTER, .count = 2);
 		child = fork();
 		if (!child) {
 			pause();
 			_exit(0);
 		}
 		if (i)
-			EXPECT(run() == 1, "L2");
+			EXPECT(run_to_answer() == 1, "L2");
 		expect_pages_in_use();
 		kill(child, SIGKILL);
 		waitpid(child, &status, 0);

@@ -26,13 +26,6 @@ void run_to_answer(void)
 	}
 }
 
-void ask(struct request what)
-{
-	request = what;
-	sync_global_to_guest(vm, request);
-	run_to_answer();
-}
-
 bool left_out(const char *name)
 {
 	char text[256] = ",", want[64];

@@ -10,6 +10,7 @@
 #include "vmx.h"
 
 #include "lib/cases.h"
+#include "lib/mailbox.h"
 #include "lib/vm.h"
 
 #define MANY		300	/* nested round trips */
@@ -89,11 +90,8 @@ struct line {
 	uint64_t reads, writes;
 };
 
-#define ASK(op, ...) ask((struct request){ .operation = L1_##op, ##__VA_ARGS__ })
-
 uint64_t pattern(uint64_t field, uint64_t salt);
 void run_to_answer(void);
-void ask(struct request what);
 bool left_out(const char *name);
 struct line debugfs_line(const char *name);
 uint64_t exits_of(struct request what);

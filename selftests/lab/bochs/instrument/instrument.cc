@@ -5,6 +5,8 @@
  * The mark is "xchg %bx,%bx" executed in VMX non-root mode. It exits nowhere and changes nothing. The
  * first one opens a window; the next one closes it and writes counters.N.json (N from 0) into the
  * emulator's working directory. A window is one for the whole machine: its CPUs are counted together.
+ * Its name is "row" there: the characters that R8 to R11 hold at the first mark, up to the first NUL;
+ * "" when others than a-z, 0-9 and _ are among them.
  *
  * What a count means:
  *  - An instruction is counted when the emulator starts to execute it. One that then faults or exits
@@ -136,6 +138,7 @@ struct pending_barriers {
 };
 
 struct window {
+	std::string row;
 	Bit64u start_tick;
 	Bit64u user_instructions;
 	mode_counts mode[2];	/* [0] root, [1] non-root */
@@ -179,9 +182,23 @@ static Bit64u now(unsigned int cpu)
 	return ticks;
 }
 
+static std::string row_name(unsigned int cpu)
+{
+	std::string name;
+
+	for (unsigned int reg = BX_64BIT_REG_R8; reg <= BX_64BIT_REG_R11; reg++)
+		for (unsigned int shift = 0; shift < 64; shift += 8)
+			name += (char)(BX_CPU(cpu)->get_reg64(reg) >> shift);
+	name.resize(name.find('\0') == name.npos ? name.size() : name.find('\0'));
+	if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != name.npos)
+		name.clear();
+	return name;
+}
+
 static void open_window(unsigned int cpu)
 {
 	w = new window();
+	w->row = row_name(cpu);
 	w->cpus.resize(BX_SMP_PROCESSORS);
 	w->last.resize(BX_SMP_PROCESSORS);
 	w->positions.resize(BX_SMP_PROCESSORS);
@@ -299,7 +316,7 @@ static void put_lists(FILE *out)
 
 static void write_window(FILE *out, Bit64u end_tick)
 {
-	fprintf(out, "{\n");
+	fprintf(out, "{\n\"row\": \"%s\",\n", w->row.c_str());
 	put_number(out, "host_instructions", w->mode[0].instructions);
 	put_number(out, "host_user_instructions", w->user_instructions);
 	put_number(out, "guest_instructions", w->mode[1].instructions);

@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every VMCS field, read and written by a tiny L1: what VMREAD shows is what was
- * written or what the last L2 exit left, whether or not the access exits to L0.
- *
- * The cases check what holds on any CPU.  Beside that the program prints, after
- * "#", what L1 saw at each stage; nothing in it depends on time, so that
- * field_walk compares it between stock and fast, line by line.
+ * The guest of field_walk_test: an L1 that reads and writes all fields, and its L2.
  */
-#include "test_util.h"
-#include "lib/tiny_hypervisor.h"
-#include "kselftest.h"
+#include "processor.h"
 
-#define MAX_FIELDS	320
+#include "lib/tiny_hypervisor.h"
+#include "module/fields/fields.h"
+
 #define INDICES		64	/* of a field's number; more than the SDM names */
-#define STEPS		24	/* exits after which all fields are printed */
-#define HOT_STEPS	160	/* exits after which all are read, and summed up */
-#define RANDOM_STEPS	1500
 #define L2_STACK	64
 #define UNSUPPORTED	12	/* SDM, "VM Instruction Error Numbers" */
 #define READ_ONLY	13
@@ -23,33 +15,7 @@
 #define IO_PORT		0x80
 #define GOOD_AR_BITS	0x1f0ffull
 
-struct field {
-	uint32_t number;
-	bool writable;
-};
-
-/* What user space reads when the guest is done. */
-static struct {
-	struct field fields[MAX_FIELDS];
-	uint32_t count, write_error;
-	uint64_t cleared[MAX_FIELDS], seen[STEPS][MAX_FIELDS], sums[HOT_STEPS];
-	uint64_t random_sum[RANDOM_STEPS / 100];
-	/* Failed checks: how many, and the first field. */
-	uint32_t wrong[8], first_wrong[8];
-} log;
-
-enum check { WRITTEN, HALVES, UNKNOWN, REPEATED, KEPT, SWITCHED, RANDOM, VMXOFF };
-
-static const char * const names[] = {
-	[WRITTEN] = "a_written_field_reads_back",
-	[HALVES] = "high_halves_are_the_upper_half",
-	[UNKNOWN] = "unknown_fields_are_refused",
-	[REPEATED] = "reading_changes_nothing",
-	[KEPT] = "an_entry_keeps_what_it_does_not_use",
-	[SWITCHED] = "fields_belong_to_their_vmcs",
-	[RANDOM] = "written_at_random_is_what_is_read",
-	[VMXOFF] = "fields_survive_vmxoff",
-};
+struct walk walk;
 
 /*
  * Fields that neither the CPU nor L0 changes or uses with the controls that are
@@ -74,8 +40,8 @@ struct l1 {
 
 static void wrong(enum check check, uint32_t field)
 {
-	if (!log.wrong[check]++)
-		log.first_wrong[check] = field;
+	if (!walk.wrong[check]++)
+		walk.first_wrong[check] = field;
 }
 
 static uint32_t width_of(uint32_t field)
@@ -97,7 +63,7 @@ static uint64_t kept(uint32_t field, uint64_t value)
 
 static void find_field(uint32_t number)
 {
-	struct field *field = &log.fields[log.count];
+	struct field *field = &walk.fields[walk.count];
 	uint64_t value;
 
 	if (vmread(number, &value)) {
@@ -105,16 +71,16 @@ static void find_field(uint32_t number)
 			wrong(UNKNOWN, number);
 		return;
 	}
-	GUEST_ASSERT(log.count < MAX_FIELDS);
+	GUEST_ASSERT(walk.count < MAX_FIELDS);
 	field->number = number;
 	field->writable = !vmwrite(number, value);
 	if (!field->writable) {
-		log.write_error = vmreadz(VM_INSTRUCTION_ERROR);
+		walk.write_error = vmreadz(VM_INSTRUCTION_ERROR);
 		if (!field_is_read_only(number) || rdmsr(MSR_IA32_VMX_MISC) & VMWRITE_ANY ||
-		    log.write_error != READ_ONLY)
+		    walk.write_error != READ_ONLY)
 			wrong(WRITTEN, number);
 	}
-	log.count++;
+	walk.count++;
 }
 
 static void find_fields(void)
@@ -134,10 +100,10 @@ static void read_all(uint64_t *values)
 {
 	uint32_t i;
 
-	for (i = 0; i < log.count; i++) {
-		values[i] = read_field(log.fields[i].number);
-		if (log.fields[i].number & 1 && values[i] != values[i - 1] >> 32)
-			wrong(HALVES, log.fields[i].number);
+	for (i = 0; i < walk.count; i++) {
+		values[i] = read_field(walk.fields[i].number);
+		if (walk.fields[i].number & 1 && values[i] != values[i - 1] >> 32)
+			wrong(HALVES, walk.fields[i].number);
 	}
 }
 
@@ -145,9 +111,9 @@ static void compare_all(const uint64_t *values, enum check check)
 {
 	uint32_t i;
 
-	for (i = 0; i < log.count; i++)
-		if (read_field(log.fields[i].number) != values[i])
-			wrong(check, log.fields[i].number);
+	for (i = 0; i < walk.count; i++)
+		if (read_field(walk.fields[i].number) != values[i])
+			wrong(check, walk.fields[i].number);
 }
 
 /* Each field on its own, then all at once: one must not show in another. */
@@ -156,9 +122,9 @@ static void write_all(uint64_t salt)
 	uint64_t saved, value;
 	uint32_t i, n;
 
-	for (i = 0; i < log.count; i++) {
-		n = log.fields[i].number;
-		if (!log.fields[i].writable)
+	for (i = 0; i < walk.count; i++) {
+		n = walk.fields[i].number;
+		if (!walk.fields[i].writable)
 			continue;
 		saved = read_field(n);
 		for (value = salt; value; value = value << 8 & ~0xffull) {
@@ -168,12 +134,12 @@ static void write_all(uint64_t salt)
 		}
 		write_field(n, saved);
 	}
-	for (i = 0; i < log.count; i++)
-		if (log.fields[i].writable && !(log.fields[i].number & 1))
-			write_field(log.fields[i].number, salt * (i + 1));
-	for (i = 0; i < log.count; i++) {
-		n = log.fields[i].number;
-		if (log.fields[i].writable && !(n & 1) && n != VM_INSTRUCTION_ERROR &&
+	for (i = 0; i < walk.count; i++)
+		if (walk.fields[i].writable && !(walk.fields[i].number & 1))
+			write_field(walk.fields[i].number, salt * (i + 1));
+	for (i = 0; i < walk.count; i++) {
+		n = walk.fields[i].number;
+		if (walk.fields[i].writable && !(n & 1) && n != VM_INSTRUCTION_ERROR &&
 		    read_field(n) != kept(n, salt * (i + 1)))
 			wrong(WRITTEN, n);
 	}
@@ -214,7 +180,7 @@ static uint64_t sum(uint64_t before, uint64_t value)
 static void random_accesses(struct l1 *l1, unsigned int step)
 {
 	unsigned int n = pseudo_random(l1) % 8, i;
-	uint64_t *total = &log.random_sum[step / 100];
+	uint64_t *total = &walk.random_sum[step / 100];
 
 	while (n--) {
 		i = pseudo_random(l1) % ARRAY_SIZE(unused);
@@ -222,8 +188,8 @@ static void random_accesses(struct l1 *l1, unsigned int step)
 			check_unused(l1, i, RANDOM);
 		else
 			write_unused(l1, i, pseudo_random(l1) & 0xff);
-		i = pseudo_random(l1) % log.count;
-		*total = sum(*total, read_field(log.fields[i].number));
+		i = pseudo_random(l1) % walk.count;
+		*total = sum(*total, read_field(walk.fields[i].number));
 	}
 }
 
@@ -269,14 +235,14 @@ static unsigned long after_exit(void *data)
 	if (step < STEPS + HOT_STEPS || step % 100 == 0)
 		check_all_unused(l1, KEPT);
 	if (step < STEPS) {
-		read_all(log.seen[step]);
-		compare_all(log.seen[step], REPEATED);
+		read_all(walk.seen[step]);
+		compare_all(walk.seen[step], REPEATED);
 		if (step % 8 == 7)
 			visit_other(l1);
 	} else if (step < STEPS + HOT_STEPS) {
 		read_all(values);
-		for (i = 0; i < log.count; i++)
-			log.sums[step - STEPS] = sum(log.sums[step - STEPS], values[i]);
+		for (i = 0; i < walk.count; i++)
+			walk.sums[step - STEPS] = sum(walk.sums[step - STEPS], values[i]);
 	} else if (step < STEPS + HOT_STEPS + RANDOM_STEPS) {
 		random_accesses(l1, step - STEPS - HOT_STEPS);
 	} else {
@@ -322,9 +288,9 @@ static void write_back(const uint64_t *values)
 {
 	unsigned int i, n;
 
-	for (i = 0; i < log.count; i++)
+	for (i = 0; i < walk.count; i++)
 		for (n = 0; n < ARRAY_SIZE(unused); n++)
-			if (log.fields[i].number == unused[n])
+			if (walk.fields[i].number == unused[n])
 				write_field(unused[n], values[i]);
 }
 
@@ -343,7 +309,7 @@ static void check_vmxoff(struct l1 *l1)
 	compare_all(values, VMXOFF);
 }
 
-static void l1_code(struct vmx_pages *vmx, uint32_t *other, uint64_t other_gpa)
+void l1_code(struct vmx_pages *vmx, uint32_t *other, uint64_t other_gpa)
 {
 	struct l1 l1 = { .vmx = vmx, .other_gpa = other_gpa, .seed = 1 };
 	unsigned long l2_stack[L2_STACK];
@@ -352,7 +318,7 @@ static void l1_code(struct vmx_pages *vmx, uint32_t *other, uint64_t other_gpa)
 	*other = vmcs_revision();
 	GUEST_ASSERT(load_vmcs(vmx) && !vmclear(other_gpa));
 	find_fields();
-	read_all(log.cleared);
+	read_all(walk.cleared);
 	write_all(0x8182838485868788ull);
 	prepare_vmcs(vmx, l2_code, &l2_stack[L2_STACK]);
 	/* What prepare_vmcs() leaves out of what was just written. */
@@ -368,66 +334,4 @@ static void l1_code(struct vmx_pages *vmx, uint32_t *other, uint64_t other_gpa)
 	resume_l2(&l1, set_up, after_exit);
 	check_vmxoff(&l1);
 	GUEST_DONE();
-}
-
-static void run(struct kvm_vcpu *vcpu)
-{
-	struct ucall uc;
-
-	vcpu_run(vcpu);
-	switch (get_ucall(vcpu, &uc)) {
-	case UCALL_DONE:
-		return;
-	case UCALL_ABORT:
-		REPORT_GUEST_ASSERT_1(uc, "value %lu");
-	default:
-		TEST_FAIL("unexpected exit %u", vcpu->run->exit_reason);
-	}
-}
-
-static void print_log(void)
-{
-	uint32_t i, step;
-
-	for (i = 0; i < log.count; i++)
-		printf("# cleared %04x%s %lx\n", log.fields[i].number,
-		       log.fields[i].writable ? "" : " read-only", log.cleared[i]);
-	for (step = 0; step < STEPS; step++)
-		for (i = 0; i < log.count; i++)
-			printf("# exit %u field %04x %lx\n", step, log.fields[i].number,
-			       log.seen[step][i]);
-	for (step = 0; step < HOT_STEPS; step++)
-		printf("# exit %u all %lx\n", STEPS + step, log.sums[step]);
-	for (step = 0; step < ARRAY_SIZE(log.random_sum); step++)
-		printf("# random %u %lx\n", step, log.random_sum[step]);
-}
-
-int main(void)
-{
-	vm_vaddr_t vmx_gva, other;
-	struct kvm_vcpu *vcpu;
-	struct vmx_pages *vmx;
-	struct kvm_vm *vm;
-	unsigned int i;
-
-	ksft_print_header();
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
-	vmx = vcpu_alloc_vmx(vm, &vmx_gva);
-	prepare_eptp(vmx, vm, 0);
-	nested_map_memslot(vmx, vm, 0);
-	other = vm_vaddr_alloc_page(vm);
-	vcpu_args_set(vcpu, 3, vmx_gva, other, addr_gva2gpa(vm, other));
-	run(vcpu);
-	sync_global_from_guest(vm, log);
-	print_log();
-	ksft_set_plan(ARRAY_SIZE(names));
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		if (log.wrong[i])
-			ksft_print_msg("%u times, first field %04x\n", log.wrong[i],
-				       log.first_wrong[i]);
-		ksft_test_result(!log.wrong[i] && log.count > 100, "%s\n", names[i]);
-	}
-	kvm_vm_free(vm);
-	ksft_finished();
 }

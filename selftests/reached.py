@@ -11,7 +11,7 @@ import json
 import os
 
 from scripts import cache
-from .machine.reach import FILE, VARIABLE  # noqa: F401
+from .lab.machine.reach import FILE, VARIABLE  # noqa: F401
 
 NO_VMX = 'runs no machine with kvm_intel'
 NO_L2 = 'about the lab or the loading of modules'

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the measured guest executes: see operations.h.
+ */
+#include "exit_bench/operations.h"
+#include "lib/tiny_hypervisor.h"
+
+unsigned long apic_address = APIC_DEFAULT_GPA + APIC_TMCCT;
+uint64_t period;
+static uint64_t next_return;
+
+void op_cpuid(void)
+{
+	EXECUTE("cpuid", 0, 0, 0, 0);
+}
+
+void op_vmcall(void)
+{
+	EXECUTE("vmcall", 0xffff, 0, 0, 0);	/* no such hypercall */
+}
+
+void op_rdmsr(void)
+{
+	EXECUTE("rdmsr", 0, MSR_IA32_APICBASE, 0, 0);
+}
+
+void op_wrmsr_icr(void)
+{
+	EXECUTE("wrmsr", (uint32_t)ICR_NOBODY, APIC_BASE_MSR + (APIC_ICR >> 4), NOBODY, 0);
+}
+
+void op_wrmsr_deadline(void)
+{
+	uint64_t deadline = rdtsc() + DISTANT;
+
+	EXECUTE("wrmsr", (uint32_t)deadline, MSR_DEADLINE, deadline >> 32, 0);
+}
+
+void op_out(void)
+{
+	EXECUTE("out %%al, (%%dx)", 0, 0, IO_PORT, 0);
+}
+
+void op_in(void)
+{
+	EXECUTE("in (%%dx), %%al", 0, 0, IO_PORT, 0);
+}
+
+/* Two bytes long, which the tiny L1 knows. */
+void op_mmio(void)
+{
+	EXECUTE("mov %%al, (%%rdi)", 0, 0, 0, MMIO_GPA);
+}
+
+/* Two bytes long, which the tiny L1 knows. */
+void op_apic_access(void)
+{
+	EXECUTE("mov (%%rdi), %%eax", 0, 0, 0, apic_address);
+}
+
+void op_hlt(void)
+{
+	EXECUTE("sti; hlt; cli", 0, 0, 0, 0);
+}
+
+/*
+ * So long that the timer is still to come when L1 has put its thread to sleep, however
+ * dear its round trips are.
+ */
+void op_wait_for_timer(void)
+{
+	wrmsr(MSR_DEADLINE, rdtsc() + SLEEP);
+	op_hlt();
+}
+
+/* Until something interrupts; uses no register. */
+void op_forever(void)
+{
+	for (;;)
+		asm volatile("");
+}
+
+void op_spin(void)
+{
+	if (!next_return)
+		next_return = rdtsc();
+	next_return += period;
+	while (rdtsc() < next_return)
+		;
+}
+
+void enable_timer(void)
+{
+	x2apic_enable();
+	x2apic_write_reg(APIC_LVTT, LVTT_DEADLINE | WAKE_VECTOR);
+}
+
+void arm_distant_timer(void)
+{
+	enable_timer();
+	op_wrmsr_deadline();
+}
+
+void woken(struct ex_regs *regs)
+{
+	if (row->prepare == enable_timer)
+		x2apic_write_reg(APIC_EOI, 0);
+}
