@@ -3,11 +3,12 @@
  * Consistency checks of vmcs12 on a nested VM entry, done when an input changed.
  *
  * Skipped: stock's checks of controls, host state and guest state, when the same
- * inputs passed before.  Only a pass is remembered: whatever fails is checked, and
- * reported, by stock each time.
+ * inputs passed before.  Only a pass is remembered, so that stock checks, and reports,
+ * whatever fails each time.
  *
- * Never skipped: what is read from guest memory, which is the header of the VMCS
- * that the link pointer names; and the launch state and blocking by MOV SS.
+ * Never skipped: the check of what stock reads from guest memory, which is the header
+ * of the VMCS that the link pointer names; and those of the launch state and of blocking
+ * by MOV SS.
  *
  * Inputs and how each is known:
  *   fields of vmcs12 that change without a trapped VMWRITE	compared
@@ -21,20 +22,20 @@
  *   module parameters						constant
  *   enlightened VMCS in use					always checked
  *
- * A field that the shadow VMCS serves is written without an exit.  Stock's list of them
- * (vmcs_shadow_fields.h) is among those that are compared, or the build fails; copying
- * from a shadow VMCS of another set (shadow.c) calls checks_written() for a
- * field that changed.
+ * L1 writes a field that the shadow VMCS serves without an exit.  The build fails if
+ * stock's list of such fields (vmcs_shadow_fields.h) has one that is checked and not
+ * compared.  A copy from a shadow VMCS that serves other fields (shadow.c) calls
+ * checks_written() for each field that changed.
  *
- * A DEBUGCTL with bits that KVM ignores makes stock log a line each time, so that
- * is not remembered.
+ * A DEBUGCTL with bits that KVM ignores makes stock log a line at each entry, so a pass
+ * with such a DEBUGCTL is not remembered.
  */
 #include "kvm/vmx/vmx.h"
 #include "kvm/vmx/nested.h"
 #include "vmx/params.h"
 #include "nested/checks.h"
 
-/* Compile-time: is the field of vmcs12 at this offset compared? */
+/* At compile time: true if the field of vmcs12 at this offset is compared. */
 static __always_inline bool compared(size_t offset)
 {
 	switch (offset) {
@@ -65,7 +66,7 @@ static void gather(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, struct ch
 		.l1_cr4_la57 = vcpu->arch.cr4 & X86_CR4_LA57,
 		.disabled_quirks = vcpu->kvm->arch.disabled_quirks,
 	};
-	/* No field that stock shadows, and whose VMWRITE would forget, is overlooked. */
+	/* The VMWRITE of a field that stock shadows does not forget, so the field is compared. */
 #define SHADOW_FIELD_RO(field, name)
 #define SHADOW_FIELD_RW(field, name)						\
 	BUILD_BUG_ON(checks_depend_on(field) && !unchecked(field) &&		\
@@ -73,7 +74,7 @@ static void gather(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, struct ch
 #include "kvm/vmx/vmcs_shadow_fields.h"
 }
 
-/* Whatever is not a plain hit. */
+/* Handles whatever is not a plain hit. */
 static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
@@ -92,7 +93,7 @@ static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
 }
 
 /**
- * checks_passed - may the checks of controls and host state be left out?
+ * checks_passed - decide whether the checks of controls and host state may be left out
  * @vcpu: the vCPU, in L1, which executes VMLAUNCH or VMRESUME
  * @vmcs12: the current vmcs12, up to date
  *
@@ -111,7 +112,7 @@ bool checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 #define FIELD(name) (in->name ^ vmcs12->name) |
 	different = CHECKS_VMCS12_FIELDS(FIELD) 0;
 #undef FIELD
-	/* CR4.LA57 is never the guest's own. */
+	/* CR4.LA57 never belongs to the guest, so arch.cr4 is up to date in that bit. */
 	BUILD_BUG_ON(KVM_POSSIBLE_CR4_GUEST_BITS & X86_CR4_LA57);
 	different |= in->l1_efer ^ vcpu->arch.efer;
 	different |= in->l1_cr4_la57 ^ (vcpu->arch.cr4 & X86_CR4_LA57);
@@ -126,7 +127,7 @@ bool checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 }
 
 /**
- * checks_done - stock has done all checks, and they passed
+ * checks_done - remember that stock has done all checks, and that they passed
  * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
  * @vmcs12: the current vmcs12, which has not changed since
  *
@@ -150,7 +151,7 @@ void checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 }
 
 /**
- * checks_given_up - the VM entry ends without all checks, for another reason
+ * checks_given_up - note that the VM entry ends without all checks, for another reason
  * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
  *
  * Context: the vCPU's thread.
@@ -161,9 +162,9 @@ void checks_given_up(struct kvm_vcpu *vcpu)
 }
 
 /**
- * checks_failed - stock's checks of controls, host state or guest state failed
- * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked; or not in one,
- *	where an instruction fails for another reason: then nothing happens
+ * checks_failed - note that stock's checks of controls, host state or guest state failed
+ * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked.  Nothing happens if
+ * 	it is in none, because an instruction fails for another reason.
  *
  * Context: the vCPU's thread.
  */
@@ -173,7 +174,7 @@ void checks_failed(struct kvm_vcpu *vcpu)
 
 	if (likely(!memo->verifying))
 		return;
-	/* verify=1: they were to be left out. */
+	/* verify=1: without it these checks would have been left out. */
 	memo->verifying = false;
 	memo->valid = false;
 	FAST_MISMATCH(&to_vmx(vcpu)->fast.counters, checks,
@@ -181,7 +182,7 @@ void checks_failed(struct kvm_vcpu *vcpu)
 }
 
 /**
- * checks_failed_at_entry - the VM entry fails after the checks of controls and host state
+ * checks_failed_at_entry - note that the VM entry fails after the checks of controls and host state
  * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
  * @vmcs12: the current vmcs12, with the reason
  *
@@ -191,7 +192,7 @@ void checks_failed(struct kvm_vcpu *vcpu)
  */
 void checks_failed_at_entry(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
 {
-	/* In guest memory, so never left out. */
+	/* This check reads guest memory, so it is never left out. */
 	if (vmcs12->exit_qualification == ENTRY_FAIL_VMCS_LINK_PTR)
 		checks_given_up(vcpu);
 	else
@@ -199,7 +200,7 @@ void checks_failed_at_entry(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
 }
 
 /**
- * checks_written - L1 wrote a field of vmcs12
+ * checks_written - note that L1 wrote a field of vmcs12
  * @vcpu: the vCPU
  * @field: the field's encoding
  *
@@ -212,7 +213,7 @@ void checks_written(struct kvm_vcpu *vcpu, unsigned long field)
 }
 
 /**
- * checks_forget - an input of the checks may have changed
+ * checks_forget - forget the pass, because an input of the checks may have changed
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread.

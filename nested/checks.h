@@ -16,7 +16,7 @@ void checks_written(struct kvm_vcpu *vcpu, unsigned long field);
 void checks_forget(struct kvm_vcpu *vcpu);
 
 /**
- * checks_hit - may the checks of guest state be left out?
+ * checks_hit - decide whether the checks of guest state may be left out
  * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked
  *
  * Context: the vCPU's thread.

@@ -36,7 +36,7 @@
 	FIELD(host_fs_selector)			\
 	FIELD(host_gs_selector)
 
-/* What the vCPU and the VM are when L1 executes VMRESUME. */
+/* The state of the vCPU and the VM when L1 executes VMRESUME. */
 #define CHECKS_VCPU_INPUTS(INPUT)		\
 	INPUT(l1_efer)				\
 	INPUT(l1_cr4_la57)			\
@@ -57,13 +57,13 @@ enum { CHECKS_CONTROL, CHECKS_READ_ONLY, CHECKS_GUEST_STATE, CHECKS_HOST_STATE }
 #define CHECKS_HOST_RIP	0x6c16
 
 /**
- * checks_depend_on - does a trapped VMWRITE of L1 make the checks necessary?
- * @field: the encoding of the field that it writes
+ * checks_depend_on - decide whether a trapped VMWRITE of L1 makes the checks necessary
+ * @field: the encoding of the field that L1 writes
  *
- * Read-only fields and HOST_RSP are not checked; HOST_RIP, which selftests and small
- * hypervisors write each time, and the guest state that is checked are compared.
+ * No check reads read-only fields and HOST_RSP.  HOST_RIP, which selftests and small
+ * hypervisors write each time, and the guest state that is checked are compared instead.
  *
- * Return: true if so.
+ * Return: true if the checks are necessary.
  */
 static __always_inline bool checks_depend_on(unsigned long field)
 {
@@ -76,9 +76,9 @@ static __always_inline bool checks_depend_on(unsigned long field)
 
 /* Kept per vCPU. */
 struct checks_memo {
-	bool valid;		/* inputs passed, and nothing else changed since */
-	bool hit;		/* of the VM entry that is under way */
-	bool verifying;		/* verify=1: hit, and stock checks as well */
+	bool valid;		/* inputs passed, and no other input changed since */
+	bool hit;		/* the VM entry that is under way leaves the checks out */
+	bool verifying;		/* verify=1: it would, but stock checks */
 	struct checks_inputs inputs;
 };
 

@@ -3,8 +3,8 @@
  * The vCPU's table of nested contexts: see context.h.
  *
  * Invariant: a context's pages and bitmap words belong to its vmptr.  VMCLEAR of
- * that vmcs12 frees the context, VMXOFF (and everything else that ends nested
- * operation) the whole table.  An enlightened VMCS has no context.
+ * that vmcs12 frees the context.  VMXOFF, and everything else that ends nested
+ * operation, frees the whole table.  An enlightened VMCS has no context.
  */
 #include <linux/slab.h>
 
@@ -38,7 +38,7 @@ static struct nested_contexts *allocate(void)
 	return contexts;
 }
 
-/* NULL without memory. */
+/* Returns NULL if there is no memory. */
 static struct nested_contexts *get_contexts(struct vcpu_vmx *vmx)
 {
 	if (!vmx->fast.contexts)
@@ -79,7 +79,7 @@ found:
 }
 
 /**
- * nested_context_get - the context of the current vmcs12
+ * nested_context_get - find the context of the current vmcs12, or begin one
  * @vcpu: the vCPU, on its way into L2
  *
  * Context: the vCPU's thread, may sleep.
@@ -96,7 +96,7 @@ struct nested_context *nested_context_get(struct kvm_vcpu *vcpu)
 }
 
 /**
- * nested_context_forget - L1 executed VMCLEAR
+ * nested_context_forget - give up the context of a vmcs12 for which L1 executed VMCLEAR
  * @vcpu: the vCPU, not in L2
  * @vmptr: the vmcs12 that was cleared
  *
@@ -135,10 +135,11 @@ noinline void nested_contexts_drop_stale(struct kvm_vcpu *vcpu)
 }
 
 /**
- * nested_contexts_free - the vCPU leaves VMX operation
+ * nested_contexts_free - give up all contexts when the vCPU leaves VMX operation
  * @vcpu: the vCPU, not in L2
  *
- * vmcs02's MSR bitmap page is freed with it; the next VMXON gets another.
+ * Stock frees vmcs02's MSR bitmap page at the same time, and allocates another at the next
+ * VMXON.  What the contexts know of that page goes with them.
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */

@@ -21,13 +21,13 @@
 struct nested_context {
 	gpa_t vmptr;			/* INVALID_GPA: free */
 	u64 last_used;
-	u64 entries;			/* of the vCPU, when another became fast.context */
-	/* Of the memslots that led to the pages; 0, which none has: no holds. */
+	u64 entries;			/* the vCPU's, when another became fast.context */
+	/* Of the memslots that led to the pages.  0, which no memslots have: no holds. */
 	u64 generation;
 	struct page_hold page[NR_HELD_PAGES];
 	struct held_pages_key key;	/* of the last settled entry */
 	struct pi_desc *pi_desc;	/* in page[HELD_PI_DESC]; NULL: not used */
-	bool ept;			/* else an entry may have to load PDPTRs */
+	bool ept;			/* without EPT an entry may have to load PDPTRs */
 	struct msr_bitmap_memo msr_bitmap;
 };
 

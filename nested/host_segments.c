@@ -3,15 +3,15 @@
  * L1's segment registers after a nested VM exit, written to vmcs01 directly.
  *
  * L1 loads segments without a VM exit, so what vmcs01 holds is not known, and each
- * of the 32 fields costs a VMREAD to compare or a VMWRITE.  This writes them: SDM,
- * "Loading Host Segment and Descriptor-Table Registers", gives constants for all
- * but the selectors and the bases of FS, GS and TR.
+ * of the 32 fields costs a VMREAD to compare or a VMWRITE.  host_segments_load() writes
+ * all of them.  The SDM, "Loading Host Segment and Descriptor-Table Registers", gives
+ * constants for all but the selectors and the bases of FS, GS and TR.
  *
  * Skipped: nothing that reaches hardware.  Stock describes each segment in a
- * struct kvm_segment first, and works out the access rights from that.
+ * struct kvm_segment first, and works out the access rights from that; this is left out.
  *
- * Inputs: vmcs12's host state and one VM-exit control, read each time; and
- * whether KVM emulates real mode by vm86, in which stock keeps segments elsewhere.
+ * Inputs: vmcs12's host state and one VM-exit control, read each time; and whether KVM
+ * emulates real mode by vm86, in which case stock keeps segments elsewhere.
  */
 #include <linux/jhash.h>
 
@@ -22,7 +22,7 @@
 #include "nested/host_segments.h"
 #include "nested/host_segments_state.h"
 
-/* Of segment NAME, without its access rights. */
+/* Writes segment NAME, without its access rights. */
 #define WRITE_SEGMENT(NAME, SELECTOR, BASE, LIMIT) do {			\
 	vmcs_write16(GUEST_##NAME##_SELECTOR, SELECTOR);	\
 	vmcs_writel(GUEST_##NAME##_BASE, BASE);			\
@@ -50,8 +50,9 @@ static void mismatch(struct vcpu_vmx *vmx)
 }
 
 /*
- * What KVM caches of SS, of which the CPL is read when a vCPU's thread is preempted,
- * against the VMCS.  Preemption is off, so that what is compared belongs together.
+ * True if the access rights of SS that KVM caches are those in the VMCS.  KVM reads the CPL
+ * from them when a vCPU's thread is preempted.  Preemption is off here, so that the two
+ * values that are compared belong together.
  */
 static bool cached_ss_is_right(struct vcpu_vmx *vmx)
 {
@@ -71,7 +72,8 @@ static bool cached_ss_is_right(struct vcpu_vmx *vmx)
  * @vmcs12: the current vmcs12
  *
  * Context: the vCPU's thread.
- * Return: true when that is done; false when stock has to do it, too.
+ * Return: true if the segments are loaded; false if stock must load them, which with
+ * verify=1 it does as well.
  */
 bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
@@ -99,8 +101,8 @@ bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	WRITE_SEGMENT(LDTR, 0, 0, 0);
 	vmcs_write32(GUEST_LDTR_AR_BYTES, HOST_UNUSABLE);
 	/*
-	 * After the writes: a thread that is preempted between them reads the CPL,
-	 * and caches the access rights of SS as they were.
+	 * The cache is emptied after the writes, because a thread that is preempted
+	 * between them reads the CPL, and so caches the old access rights of SS.
 	 */
 	vmx->segment_cache.bitmask = 0;
 	vmx->fast.counters.host_segments_written++;
@@ -115,7 +117,7 @@ bool host_segments_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 }
 
 /**
- * host_segments_verify - stock has loaded L1's segments, too
+ * host_segments_verify - verify=1: compare the segments with those that stock has loaded
  * @vcpu: the vCPU; vmcs01 is current
  *
  * Context: the vCPU's thread, verify=1.

@@ -22,7 +22,7 @@
 #define HOST_TSS_LIMIT	0x67
 
 /**
- * host_cs_access_rights - of CS
+ * host_cs_access_rights - compute the access rights of CS
  * @exit_controls: VM-exit controls of vmcs12
  *
  * Return: the access rights.

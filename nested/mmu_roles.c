@@ -4,10 +4,10 @@
  *
  * KVM describes how a guest pages by a "role" and keeps, for each role, permission
  * masks and reserved-bit masks.  Stock computes the role on each switch and returns
- * early if it is the context's, which it nearly always is.
+ * early if the MMU context has that role already, which is nearly always so.
  *
- * Skipped: computing the role, when its inputs are those that made the role that the
- * context has.
+ * Skipped: computing the role, when its inputs are those from which the context's
+ * present role was made.
  *
  * Inputs of a role and how each is known:
  *   CR0.PG, WP; CR4's six bits; EFER.LMA, NX; SMM; guest mode	compared
@@ -29,7 +29,7 @@
 #include "vmx/params.h"
 #include "nested/mmu_roles.h"
 
-/* verify=1: stock did it, which must not have changed a role. */
+/* verify=1: stock has computed the roles, which must not have changed. */
 static void compare(struct kvm_vcpu *vcpu, const struct kvm_mmu *mmu,
 		    union kvm_cpu_role cpu_role, union kvm_mmu_page_role root_role)
 {
@@ -75,7 +75,7 @@ static noinline void init_slowly(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 }
 
 /**
- * mmu_roles_init - kvm_init_mmu(), unless it would do nothing
+ * mmu_roles_init - do what kvm_init_mmu() does, unless it would change nothing
  * @vcpu: the vCPU, with the paging registers of the level that it switches to
  *
  * Context: the vCPU's thread.
@@ -104,8 +104,8 @@ void mmu_roles_init(struct kvm_vcpu *vcpu)
 		memo = &vmx->fast.mmu.l2;
 	}
 	/*
-	 * A role in use is marked valid, so it is not that of an empty memo, which
-	 * it stays without EPT.
+	 * A role in use has its valid bit set, so it never equals an empty memo.  Without EPT
+	 * the memo stays empty and the test always fails.
 	 */
 	if (likely(mmu->cpu_role.as_u64 == memo->cpu_role &&
 		   mmu->root_role.word == memo->root_role &&
@@ -118,7 +118,7 @@ void mmu_roles_init(struct kvm_vcpu *vcpu)
 }
 
 /**
- * mmu_roles_init_ept - kvm_init_shadow_ept_mmu(), less what it would not change
+ * mmu_roles_init_ept - do what kvm_init_shadow_ept_mmu() does, but for what would not change
  * @vcpu: the vCPU
  * @execonly: L1 has execute-only EPT translations
  * @lpage_level: largest page in L1's EPT

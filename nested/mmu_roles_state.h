@@ -14,14 +14,14 @@
 
 struct mmu_role_memo {
 	u64 inputs;		/* mmu_role_inputs() */
-	u64 cpu_role;		/* that stock made of them; 0: nothing remembered */
+	u64 cpu_role;		/* what stock made of them; 0: nothing is remembered */
 	u32 root_role;
 };
 
-/* Of the EPT context, whose role has nothing to do with CR0, CR4 and EFER. */
+/* The memo of the EPT context, whose role does not depend on CR0, CR4 and EFER. */
 struct mmu_ept_memo {
 	u64 eptp;
-	u64 cpu_role;		/* 0: nothing remembered */
+	u64 cpu_role;		/* 0: nothing is remembered */
 	bool execonly, ad;
 };
 
@@ -32,14 +32,14 @@ struct mmu_roles_memo {
 };
 
 /**
- * mmu_role_inputs - everything that a role is made of, but for CPUID
+ * mmu_role_inputs - collect everything that a role is made of, but for CPUID
  * @cr0: the guest's CR0
  * @cr4: the guest's CR4
  * @efer: the guest's EFER
  * @hflags: KVM's flags of the vCPU
  *
- * Return: a number, the same if and only if all inputs are the same.  No two inputs
- *	   share a bit of it.
+ * Return: a number that is the same if and only if all inputs are the same, because no
+ *	   two inputs share a bit.
  */
 static __always_inline u64 mmu_role_inputs(u64 cr0, u64 cr4, u64 efer, u64 hflags)
 {

@@ -6,18 +6,18 @@
  *
  * Inputs: the nine words of L1's page and the four words of vmcs01's page that
  * the merge reads, and three controls of vmcs12.  All are compared on every
- * entry: L1 changes its page by plain stores that nobody sees, and vmcs01's
+ * entry, because L1 changes its page by plain stores that nobody sees, and vmcs01's
  * words follow user space's MSR filter and KVM's own pass-through decisions.
- * A merge is made from a snapshot that reads each word of L1's once, so that what
- * was compared later is what was merged, whatever another CPU of L1 stores.
+ * A merge is made from a snapshot that reads each word of L1's page once, so that
+ * later entries are compared with what was merged, whatever another CPU of L1 stores.
  *
  * There is one hardware page per vCPU, as in stock, because the code that saves
- * SPEC_CTRL looks at it.  VMXON allocates it full of ones and VMXOFF frees it,
+ * SPEC_CTRL looks at this page.  VMXON allocates it full of ones.  VMXOFF frees it,
  * and the memos with it (nested_contexts_free()).  After a switch of vmcs12 only
  * the words that differ are written.
  *
- * The shortcut for an enlightened VMCS comes before this, as in stock; it has no
- * memo, so stock's merge serves it.
+ * Stock's shortcut for an enlightened VMCS comes before this, as in stock.  An
+ * enlightened VMCS has no memo, so stock's merge serves it.
  */
 #include <linux/slab.h>
 
@@ -89,12 +89,12 @@ static bool verify_begin(unsigned long **l1, unsigned long **l0)
 }
 
 /**
- * msr_bitmap_verify - verify=1: stock has merged, too
+ * msr_bitmap_verify - verify=1: compare vmcs02's MSR bitmap with stock's merge
  * @vcpu: the vCPU, on its way into L2
- * @l1: L1's page, or the copy that msr_bitmap_update() made of it
+ * @l1: L1's page, or the copy that msr_bitmap_update() made of L1's page
  * @l0: what stock merged into: vmcs02's page, or the one that msr_bitmap_update() made
  *
- * Compares all of vmcs02's page with stock's merge, and takes that if they differ.
+ * Compares all of vmcs02's page, and copies stock's merge to vmcs02's page if they differ.
  *
  * Context: the vCPU's thread.
  */
@@ -115,11 +115,11 @@ void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *
 }
 
 /**
- * msr_bitmap_refresh - make vmcs02's MSR bitmap that of a context
+ * msr_bitmap_refresh - write the merge of a context to vmcs02's MSR bitmap
  * @vcpu: the vCPU, on its way into L2
- * @context: of the current vmcs12
+ * @context: the context of the current vmcs12
  * @vmcs12: the current vmcs12, which uses an MSR bitmap
- * @l1: L1's page, mapped, or a copy of it
+ * @l1: L1's page, mapped, or a copy of L1's page
  *
  * Context: the vCPU's thread.
  */
@@ -148,11 +148,11 @@ void msr_bitmap_refresh(struct kvm_vcpu *vcpu, struct nested_context *context,
  * msr_bitmap_update - bring vmcs02's MSR bitmap up to date
  * @vcpu: the vCPU, on its way into L2
  * @vmcs12: the current vmcs12, which uses an MSR bitmap
- * @l1_page: L1's page, mapped; with verify=1 a copy of it takes its place
+ * @l1_page: L1's page, mapped; with verify=1 a copy takes the place of L1's page
  * @l0_page: vmcs02's page; with verify=1 another takes its place, for stock to merge into
  *
  * Context: the vCPU's thread, may sleep.
- * Return: true when that is done; false when stock must merge, after which it calls
+ * Return: true if the bitmap is up to date; false if stock must merge, and then call
  * msr_bitmap_verify().
  */
 bool msr_bitmap_update(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,

@@ -15,7 +15,7 @@ void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *
 void msr_bitmap_refresh(struct kvm_vcpu *vcpu, struct nested_context *context,
 			struct vmcs12 *vmcs12, const u64 *l1);
 
-/* Are the words of both pages what they were?  Reads each word of L1's once. */
+/* True if the words of both pages are unchanged.  Reads each word of L1's page once. */
 static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_inputs *in,
 						       const u64 *l1, const u64 *l01)
 {
@@ -32,10 +32,10 @@ static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_i
 }
 
 /**
- * msr_bitmap_reuse - bring vmcs02's MSR bitmap up to date, the controls being the same
+ * msr_bitmap_reuse - bring vmcs02's MSR bitmap up to date while the controls are unchanged
  * @vcpu: the vCPU, on its way into L2
  * @context: of the current vmcs12, which uses an MSR bitmap; vmcs02's bitmap is
- *	its merge, made with the same controls as now
+ * 	this context's merge, made with the same controls as now
  * @vmcs12: the current vmcs12
  * @l1: L1's page, mapped
  *

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One page of L1 that is held: filled and given up.  See pages.c. */
+/* One page of L1: how it comes to be held, and how it is given up.  See pages.c. */
 #include "kvm/vmx/vmx.h"
 #include "nested/page_hold.h"
 #include "nested/pages_notifier.h"
@@ -16,13 +16,13 @@ void page_hold_drop(struct kvm_vcpu *vcpu, struct page_hold *hold)
 	if (!hold->map.hva)
 		return;
 	pages_notifier_forget(vcpu, hold);
-	/* Clean: it was marked dirty when it was written to. */
+	/* Unmapped as clean, because the page was marked dirty when it was written to. */
 	if (hold->referenced)
 		kvm_vcpu_unmap(vcpu, &hold->map, false);
 	memset(hold, 0, sizeof(*hold));
 }
 
-/* As kvm_pfn_to_refcounted_page(), which kvm.ko does not export. */
+/* Decides as kvm_pfn_to_refcounted_page() does, which kvm.ko does not export. */
 static bool is_counted(struct page *page)
 {
 	return !PageReserved(page) || is_zero_pfn(page_to_pfn(page)) || is_zone_device_page(page);
@@ -59,11 +59,11 @@ int page_hold_fill(struct kvm_vcpu *vcpu, enum held_page which, struct page_hold
 	RB_CLEAR_NODE(&hold->node);
 	if (page_hold_has_struct_page(hold)) {
 		hold->counted = is_counted(map->page);
-		/* Of a page that splits the mapping goes first, and the hold is stale. */
+		/* A page loses its mapping before it is split, which makes the hold stale. */
 		if (!PageReserved(map->page) && !is_zone_device_page(map->page))
 			hold->flags = &compound_head(map->page)->flags;
 	}
 	if (pages_notifier_watch(vcpu, hold, invalidations))
-		kvm_release_pfn_clean(map->pfn);	/* marks it accessed */
+		kvm_release_pfn_clean(map->pfn);	/* marks the page accessed */
 	return 0;
 }

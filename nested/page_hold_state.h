@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pages of L1 that L0 maps for vmcs02, held across nested VM entries: when a held page
- * may be used and when it has to go, as pure functions, and what is remembered.
- * see pages.c for what is skipped and why that is sound.
+ * Pages of L1 that L0 maps for vmcs02, held across nested VM entries: what is remembered,
+ * and, as pure functions, when a held page may be used and when it must be given up.
+ * See pages.c for what is skipped and why that is sound.
  */
 #ifndef KVM_INTEL_FAST_PAGE_HOLD_STATE_H
 #define KVM_INTEL_FAST_PAGE_HOLD_STATE_H
@@ -28,7 +28,7 @@ enum pages_in_use {
 	PAGES_OF_ENTRY,		/* during a nested entry: all */
 };
 
-/* What of vmcs12 decides which pages vmcs02 is given, and how. */
+/* The fields of vmcs12 that decide which pages vmcs02 is given, and how. */
 struct held_pages_key {
 	u64 apic_access_addr;
 	u64 virtual_apic_page_addr;
@@ -45,11 +45,11 @@ enum page_hold_found {
 };
 
 /**
- * held_pages_unchanged - does vmcs12 name the pages that vmcs02 was given, in the same way?
+ * held_pages_unchanged - compare the pages that vmcs12 names with those that vmcs02 was given
  * @was: vmcs12 then
  * @is: vmcs12 now
  *
- * Return: true if so.
+ * Return: true if vmcs12 names the same pages, for the same use.
  */
 static __always_inline bool held_pages_unchanged(const struct held_pages_key *was,
 						 const struct held_pages_key *is)
@@ -64,12 +64,12 @@ static __always_inline bool held_pages_unchanged(const struct held_pages_key *wa
 }
 
 /**
- * held_pages_valid - is all that was invalidated accounted for?
+ * held_pages_valid - decide whether the holds are what stock would find
  * @any_stale: the MMU notifier marked a hold since the vCPU last looked
  * @was: generation of the memslots that led to the pages
  * @is: generation of the memslots now
  *
- * Return: true if the holds are what stock would find.
+ * Return: true if they are: no hold was invalidated, and the memslots are the same.
  */
 static __always_inline bool held_pages_valid(bool any_stale, u64 was, u64 is)
 {
@@ -77,12 +77,12 @@ static __always_inline bool held_pages_valid(bool any_stale, u64 was, u64 is)
 }
 
 /**
- * page_hold_find - does a hold serve an entry that needs a page?
- * @held: it holds one
- * @held_gfn: which
+ * page_hold_find - decide whether a hold serves an entry that needs a page
+ * @held: the hold has a page
+ * @held_gfn: the page that the hold has
  * @gfn: the page that vmcs12 names
  *
- * Return: that it does, or why not.
+ * Return: PAGE_HOLD_HIT if it serves; otherwise the reason why it does not.
  */
 static __always_inline enum page_hold_found page_hold_find(bool held, u64 held_gfn, u64 gfn)
 {
@@ -92,11 +92,11 @@ static __always_inline enum page_hold_found page_hold_find(bool held, u64 held_g
 }
 
 /**
- * page_hold_is_below - does a page lie below a range of user space's memory?
+ * page_hold_is_below - tell whether a page lies below a range of user space's memory
  * @uhva: the page's address in user space
  * @start: first address of the range
  *
- * Return: true if it ends there or before.
+ * Return: true if the page ends at @start or before.
  */
 static __always_inline bool page_hold_is_below(unsigned long uhva, unsigned long start)
 {
@@ -104,12 +104,13 @@ static __always_inline bool page_hold_is_below(unsigned long uhva, unsigned long
 }
 
 /**
- * page_hold_is_above - does a page lie above a range of user space's memory?
+ * page_hold_is_above - tell whether a page lies above a range of user space's memory
  * @uhva: the page's address in user space
  * @end: address after the last one of the range
  *
- * Return: true if it begins there or later.  A page that is neither below nor above is
- * what an invalidation of the range concerns.
+ * An invalidation of the range concerns a page that is neither below nor above the range.
+ *
+ * Return: true if the page begins at @end or later.
  */
 static __always_inline bool page_hold_is_above(unsigned long uhva, unsigned long end)
 {
@@ -117,11 +118,11 @@ static __always_inline bool page_hold_is_above(unsigned long uhva, unsigned long
 }
 
 /**
- * page_hold_may_be_used - may the vCPU be using a page?
- * @in_use: how far the vCPU is
+ * page_hold_may_be_used - tell whether the vCPU may be using a page
+ * @in_use: which held pages the vCPU may be using
  * @which: what the page is for
  *
- * Return: false if it needs no reference, whatever happens to its mapping.
+ * Return: false if the page needs no reference, whatever happens to its mapping.
  */
 static __always_inline bool page_hold_may_be_used(enum pages_in_use in_use,
 						  enum held_page which)
@@ -137,14 +138,15 @@ static __always_inline bool page_hold_may_be_used(enum pages_in_use in_use,
 }
 
 /*
- * Invalidations under way (below) and ended (above), in one word: a start adds the
- * first, an end turns one into the other.
+ * One word counts invalidations: the low half those under way, the high half those that
+ * ended.  A start adds INVALIDATION_STARTS.  An end adds INVALIDATION_ENDS, which turns
+ * one that is under way into one that ended.
  */
 #define INVALIDATION_STARTS	1ull
 #define INVALIDATION_ENDS	((1ull << 32) - INVALIDATION_STARTS)
 
 /**
- * page_hold_filled_late - did an invalidation overlap with filling a hold?
+ * page_hold_filled_late - tell whether an invalidation overlapped with filling a hold
  * @was: the invalidations before the page was looked up
  * @is: the invalidations now that the hold can be found
  *
@@ -162,33 +164,33 @@ struct page_hold {
 	struct kvm_vcpu *vcpu;
 	enum held_page which;
 	unsigned long uhva;		/* its user-space address */
-	const unsigned long *flags;	/* with its PG_dirty; NULL: not known */
-	u64 entries;			/* with its vmcs12, when reclaim asked last */
+	const unsigned long *flags;	/* of the page, with PG_dirty; NULL: not known */
+	u64 entries;			/* with its vmcs12, up to when reclaim asked last */
 	bool counted;			/* stock counts references to this page */
 	/* While it is watched, under pages_notifier.lock: */
 	struct rb_node node;		/* in pages_notifier.holds; empty: stale */
-	bool stale;			/* invalidated */
-	bool referenced;		/* kvm_vcpu_unmap() gives it back */
+	bool stale;			/* it was invalidated */
+	bool referenced;		/* kvm_vcpu_unmap() gives the page back */
 };
 
-/* Of one vCPU. */
+/* What one vCPU knows of its holds. */
 struct page_holds {
 	enum pages_in_use in_use;
 	bool any_stale;
-	/* During pages_begin() .. _settle(): the context in use, or NULL. */
+	/* From pages_begin() to pages_settle(): the context in use, or NULL. */
 	struct nested_context *ready;
 	/*
 	 * The context whose pages vmcs02 names, all of them held, whose merge
 	 * is vmcs02's MSR bitmap, and whose maps nested_vmx's maps copy while
-	 * in use; NULL: none.  It is fast.context, too.
+	 * in use.  NULL: there is none.  The settled context is fast.context, too.
 	 */
 	struct nested_context *settled;
 	/*
-	 * Generation of the vCPU's memslots, SMM's or not, in which no page of
-	 * the settled context is in a slot with dirty logging; 0: not known.
+	 * The generation of the vCPU's memslots, SMM's or not, in which no page
+	 * of the settled context is in a slot with dirty logging; 0: not known.
 	 */
 	u64 not_logged_generation;
-	/* The hold that each of nested_vmx's maps copies, or NULL; not settled. */
+	/* The hold that each of nested_vmx's maps copies, or NULL; while nothing is settled. */
 	struct page_hold *borrowed[NR_HELD_PAGES];
 };
 

@@ -16,15 +16,15 @@
  *    kvm->mm, see pages_notifier.c.  It sees what KVM's own sees: migration, swapping,
  *    KSM, NUMA balancing, MADV_DONTNEED, munmap, fork, hot-unplug.
  *
- * A hold is no reference: the notifier takes one if it makes a hold stale that L2
- * uses, and the vCPU gives it back at its nested exit.  (The MSR bitmap is used during
- * the entry only, by stock and here.)
+ * A hold is no reference.  The notifier takes a reference if it makes a hold stale that
+ * L2 uses, and the vCPU gives this reference back at its nested exit.  (The MSR bitmap is
+ * used during the entry only, by stock and here.)
  *
  * vmcs02 is one VMCS for all vmcs12s.  When an entry ends with all its pages held,
- * their context becomes the settled one: vmcs02 names its pages.  The next entry
+ * their context becomes the settled one, whose pages vmcs02 names.  The next entry
  * of the same vmcs12, with the same key, has nothing to write.  Nobody else writes
  * these fields of vmcs02 (KVM reloads vmcs01's APIC-access page with vmcs01
- * current), and every drop of a hold unsettles.
+ * current), and every drop of a hold ends the settled state.
  *
  * Dirty marking is stock's: the virtual-APIC and posted-interrupt pages are
  * dirty after each nested exit, in the page flags and in the memslot's log.
@@ -73,7 +73,7 @@ static bool verify_holds(struct kvm_vcpu *vcpu, struct nested_context *context)
 	return all_same;
 }
 
-/* Does the field of vmcs02 name the held page, if one is held? */
+/* True if the field of vmcs02 names the held page, or no page is held. */
 static bool is_in_vmcs02(unsigned long field, const struct page_hold *hold, u64 offset)
 {
 	return !hold->map.hva || vmcs_read64(field) == pfn_to_hpa(hold->map.pfn) + offset;
@@ -104,7 +104,7 @@ bool pages_verify(struct kvm_vcpu *vcpu, struct nested_context *context)
 }
 
 /**
- * pages_begin - a nested VM entry looks for the pages that vmcs12 names
+ * pages_begin - look up which of the pages that vmcs12 names are held, at a nested VM entry
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread, under kvm->srcu, may sleep.
@@ -121,7 +121,7 @@ void pages_begin(struct kvm_vcpu *vcpu)
 	holds->not_logged_generation = 0;
 	memset(holds->borrowed, 0, sizeof(holds->borrowed));
 	if (page_cache && pages_notifier_listen(vcpu->kvm))
-		context = nested_context_get(vcpu);	/* is fast.context now */
+		context = nested_context_get(vcpu);	/* fast.context is this now */
 	smp_store_release(&holds->in_use, PAGES_OF_ENTRY);
 	/* Pairs with the MMU notifier: see the head of pages_notifier.c. */
 	smp_mb();
@@ -144,11 +144,11 @@ void pages_begin(struct kvm_vcpu *vcpu)
 }
 
 /**
- * pages_map - kvm_vcpu_map() for a page that vmcs12 names, or its hold
+ * pages_map - map a page that vmcs12 names: by its hold, or by kvm_vcpu_map()
  * @vcpu: the vCPU, after pages_begin()
  * @which: what the page is for
  * @gfn: the page, in L1's physical address space
- * @map: its hva and pfn are set; unmap it by pages_unmap()
+ * @map: its hva and pfn are set; pages_unmap() unmaps it
  *
  * Context: the vCPU's thread, under kvm->srcu, may sleep.
  * Return: 0, or the error of kvm_vcpu_map().
@@ -162,7 +162,7 @@ int pages_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 	struct page_hold *hold;
 	int ret;
 
-	/* verify=1: stock merges the MSR bitmap after pages_reuse(). */
+	/* With verify=1 stock merges the MSR bitmap even after pages_reuse(). */
 	if (holds->settled) {
 		*map = holds->settled->page[which].map;
 		return 0;
@@ -192,7 +192,7 @@ int pages_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 }
 
 /**
- * pages_unmap - kvm_vcpu_unmap() for what pages_map() mapped
+ * pages_unmap - unmap what pages_map() mapped, as kvm_vcpu_unmap() does
  * @vcpu: the vCPU
  * @which: what the page is for
  * @map: the map; nothing happens if it is not mapped
@@ -225,7 +225,7 @@ void pages_unmap(struct kvm_vcpu *vcpu, enum held_page which, struct kvm_host_ma
 }
 
 /**
- * pages_settle - an entry that pages_begin() began has its pages
+ * pages_settle - end the look-up that pages_begin() began, with all pages mapped
  * @vcpu: the vCPU
  * @vmcs12: the current vmcs12
  *
@@ -264,11 +264,12 @@ void pages_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 }
 
 /**
- * pages_find_logged - learn whether writes to the held pages are logged
+ * pages_find_logged - find out whether writes to the held pages are logged
  * @vcpu: the vCPU; its address space (SMM or not) decides
  *
  * Context: the vCPU's thread, under kvm->srcu.
- * Return: true if no page of the settled context is in a slot with dirty logging.
+ * Return: true if no page of the settled context is in a slot with dirty logging; false if
+ * one is, or nothing is settled.
  */
 bool pages_find_logged(struct kvm_vcpu *vcpu)
 {
@@ -290,7 +291,7 @@ bool pages_find_logged(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/* Nothing held, or a page that is marked dirty already? */
+/* True if no page is held, or a page that is marked dirty already. */
 static __always_inline bool is_marked(const struct page_hold *hold)
 {
 	return !hold->map.hva || (hold->flags && test_bit(PG_dirty, hold->flags));
@@ -319,10 +320,10 @@ static noinline void put_slowly(struct kvm_vcpu *vcpu, bool dirty)
 }
 
 /**
- * pages_put - L2 no longer uses the pages that vmcs12 names
+ * pages_put - give up the use of the pages that vmcs12 names
  * @vcpu: the vCPU; nothing happens if it uses none
  * @dirty: L2 ran, so the virtual-APIC page and the posted-interrupt descriptor
- *	count as written to
+ * 	count as written to
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */

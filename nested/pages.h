@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Pages of L1 that L0 maps for vmcs02, held across nested VM entries.
- * What happens on every nested entry is inline; see pages.c for what is
- * skipped and why that is sound.
+ * What happens on every nested entry is inline here.  See pages.c for what is skipped
+ * and why that is sound.
  */
 #ifndef KVM_INTEL_FAST_PAGES_H
 #define KVM_INTEL_FAST_PAGES_H
@@ -20,14 +20,14 @@ void pages_unmap(struct kvm_vcpu *vcpu, enum held_page which, struct kvm_host_ma
 		 bool dirty);
 void pages_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12);
 
-/* The end of either. */
+/* The end of every entry's use, whether it reused pages or not. */
 void pages_put(struct kvm_vcpu *vcpu, bool dirty);
 
 /* The slow halves of the inline functions below. */
 bool pages_verify(struct kvm_vcpu *vcpu, struct nested_context *context);
 bool pages_find_logged(struct kvm_vcpu *vcpu);
 
-/* What of vmcs12 decides which pages vmcs02 is given. */
+/* The fields of vmcs12 that decide which pages vmcs02 is given. */
 static __always_inline struct held_pages_key held_pages_key(const struct vmcs12 *vmcs12)
 {
 	return (struct held_pages_key) {
@@ -42,14 +42,17 @@ static __always_inline struct held_pages_key held_pages_key(const struct vmcs12 
 }
 
 /**
- * pages_msr_bitmap_done - a nested VM entry does not use L1's MSR bitmap any more
+ * pages_msr_bitmap_done - note that a nested VM entry does not use L1's MSR bitmap any more
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread.
  */
 static __always_inline void pages_msr_bitmap_done(struct kvm_vcpu *vcpu)
 {
-	/* After the last access; a reference taken meanwhile goes at the exit. */
+	/*
+	 * Stored after the last access.  A reference that the notifier took meanwhile is
+	 * given back at the exit.
+	 */
 	smp_store_release(&to_vmx(vcpu)->fast.holds.in_use, PAGES_OF_L2);
 }
 
@@ -63,7 +66,7 @@ static __always_inline void pages_msr_bitmap_done(struct kvm_vcpu *vcpu)
  * MSR bitmap is left to nested_vmx_prepare_msr_bitmap().
  *
  * Context: the vCPU's thread, under kvm->srcu, may sleep.
- * Return: true if so; on false start again with pages_begin().
+ * Return: true on success; on false the caller starts again with pages_begin().
  */
 static __always_inline bool pages_reuse(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
@@ -103,7 +106,7 @@ static __always_inline bool pages_reuse(struct kvm_vcpu *vcpu, struct vmcs12 *vm
 	return true;
 }
 
-/* Outside SMM, whose memslots are others: is it known that none logs? */
+/* True if it is known that no slot logs.  Never in SMM, which has other memslots. */
 static __always_inline bool pages_known_not_logged(struct kvm_vcpu *vcpu)
 {
 	return to_vmx(vcpu)->fast.holds.not_logged_generation ==
@@ -111,11 +114,11 @@ static __always_inline bool pages_known_not_logged(struct kvm_vcpu *vcpu)
 }
 
 /**
- * pages_log_nothing - is no page that L2 uses in a memslot with dirty logging?
- * @vcpu: the vCPU, in L2 or just out of it
+ * pages_log_nothing - find out whether no page that L2 uses is in a memslot with dirty logging
+ * @vcpu: the vCPU, in L2 or just out of L2
  *
  * Context: the vCPU's thread, under kvm->srcu.
- * Return: true if that is so; false if stock has to look.
+ * Return: true if no page is; false if stock must look.
  */
 static __always_inline bool pages_log_nothing(struct kvm_vcpu *vcpu)
 {

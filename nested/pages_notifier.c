@@ -2,40 +2,40 @@
 /*
  * The MMU notifier of the held pages.
  *
- * A held page has no reference while it is watched here: it is what user space's
- * page tables map, and whoever changes these calls invalidate_range_start() first,
- * while the page is still mapped.  That is what KVM's own EPT entries rest on.  So
- * the counts that mm/ looks at before it reclaims, splits, collapses, migrates or
- * takes a page offline are those that it finds under stock.
+ * A held page has no reference while it is watched here.  It is what user space's page
+ * tables map, and whoever changes these calls invalidate_range_start() first, while the
+ * page is still mapped.  KVM's own EPT entries rest on the same.  So the counts that mm/
+ * looks at before it reclaims, splits, collapses, migrates or takes a page offline are
+ * those that it finds under stock.
  *
  * An invalidation makes a hold stale for good.  While L2 is active with the hold's
  * vmcs12, stock has a reference, and lets the mapping go stale until the nested exit.
  * So invalidate_range_start() takes that reference then, before it returns; the vCPU
  * gives it back at its nested exit.  Who sees whom:
  *
- *	vCPU at entry		notifier		vCPU at exit
- *	fast.context = ...
- *	in_use = OF_ENTRY	any_stale = true	in_use = UNUSED
- *	barrier			barrier			barrier
- *	test any_stale		test in_use		test any_stale
- *				test fast.context
+ * 	vCPU at entry		notifier		vCPU at exit
+ * 	fast.context = ...
+ * 	in_use = OF_ENTRY	any_stale = true	in_use = UNUSED
+ * 	barrier			barrier			barrier
+ * 	test any_stale		test in_use		test any_stale
+ * 				test fast.context
  *
  * One of the two always sees the other.
  *
- * A fill may race with an invalidation that began earlier: it then finds one under way,
- * or one more that ended.  The hold is stale from the start, keeps the reference of
- * its look-up, and lives for one entry, as in stock.
+ * A fill may race with an invalidation that began earlier.  The fill then finds one that
+ * is under way, or one more that ended.  The hold is then stale from the start, keeps the
+ * reference of its look-up, and lives for one entry, as in stock.
  *
- * Accessed: stock marks a page at each nested entry and exit.  Here a fill does, and
- * reclaim, which asks by the *_young() calls, is told whether there was a nested entry
- * since it asked last.  That costs the entry nothing: KVM counts them.
+ * Accessed: stock marks a page at each nested entry and exit.  Here a fill marks it.
+ * Reclaim asks by the *_young() calls, and is told whether there was a nested entry since
+ * it asked last.  That costs the entry nothing, because KVM counts nested entries.
  *
  * The notifier is registered at the VM's first nested entry, so that a VM without
  * nested guests pays nothing.  mmu_notifier_register() excludes all invalidations
- * (mm_take_all_locks()), so each end that is seen follows a start that was.
+ * (mm_take_all_locks()), so each end that is seen follows a start that was seen.
  *
  * Locking: pages_notifier.lock is taken under any lock of mm/, that of a page table
- * among them, and nothing is taken or put under it.
+ * among them.  No lock is taken under it, and no page is put.
  */
 #include <linux/rbtree.h>
 
@@ -64,7 +64,7 @@ static bool is_current(struct page_hold *hold)
 
 static bool is_in_use(struct page_hold *hold)
 {
-	/* Pairs with pages_begin(), _reuse() and pages_msr_bitmap_done(). */
+	/* Pairs with pages_begin(), pages_reuse() and pages_msr_bitmap_done(). */
 	enum pages_in_use in_use = smp_load_acquire(&to_vmx(hold->vcpu)->fast.holds.in_use);
 
 	return page_hold_may_be_used(in_use, hold->which) && is_current(hold);
@@ -104,7 +104,7 @@ static noinline void make_stale(struct pages_notifier *pages, struct page_hold *
 	vmx->fast.counters.page_hold_invalidated++;
 	WRITE_ONCE(hold->stale, true);
 	WRITE_ONCE(vmx->fast.holds.any_stale, true);
-	/* Pairs with pages_reuse(), _begin() and _put(). */
+	/* Pairs with pages_reuse(), pages_begin() and pages_put(). */
 	smp_mb();
 	if (hold->counted && is_in_use(hold)) {
 		get_page(hold->map.page);
@@ -140,7 +140,7 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 	atomic64_add(INVALIDATION_ENDS, &of(notifier)->invalidations);
 }
 
-/* The process ends; its file descriptors, and the VM with them, later. */
+/* The process ends.  Its file descriptors, and the VM with them, end later. */
 static void address_space_ends(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
 	struct pages_notifier *pages = of(notifier);
@@ -150,7 +150,7 @@ static void address_space_ends(struct mmu_notifier *notifier, struct mm_struct *
 	spin_unlock(&pages->lock);
 }
 
-/* Nested entries of the vCPU, up to the last with the hold's vmcs12. */
+/* The vCPU's count of nested entries, up to the last one with the hold's vmcs12. */
 static u64 entries_with(struct page_hold *hold)
 {
 	return is_current(hold) ? READ_ONCE(hold->vcpu->stat.nested_run) :
@@ -220,7 +220,7 @@ static noinline bool start_to_listen(struct kvm *kvm)
 	struct pages_notifier *pages = notifier_of(kvm);
 
 	mutex_lock(&pages->registering);
-	/* A signal makes it fail: the next nested entry tries again. */
+	/* A signal makes the registration fail; the next nested entry tries again. */
 	if (!pages->registered && !mmu_notifier_register(&pages->notifier, kvm->mm))
 		WRITE_ONCE(pages->registered, true);
 	mutex_unlock(&pages->registering);
@@ -240,7 +240,7 @@ bool pages_notifier_listen(struct kvm *kvm)
 }
 
 /**
- * pages_notifier_stop - no hold of the VM is watched any more
+ * pages_notifier_stop - end the watch over all holds of the VM
  * @kvm: the VM; nobody runs its vCPUs any more, and they still exist
  *
  * What L2 still uses has a reference then, which the vCPU gives back when it leaves
@@ -259,17 +259,18 @@ void pages_notifier_stop(struct kvm *kvm)
 }
 
 /**
- * pages_notifier_invalidations - remember the invalidations so far
+ * pages_notifier_invalidations - count the invalidations so far
  * @kvm: the VM
  *
  * Context: any; before the look-up of a page that pages_notifier_watch() shall watch.
- * Return: what to tell pages_notifier_watch().
+ * Return: the count, for pages_notifier_watch().
  */
 u64 pages_notifier_invalidations(struct kvm *kvm)
 {
 	u64 invalidations = atomic64_read(&notifier_of(kvm)->invalidations);
 
-	smp_rmb();	/* an end that was not seen comes after the look-up */
+	/* An end that is not counted here comes after the look-up. */
+	smp_rmb();
 	return invalidations;
 }
 
@@ -281,7 +282,8 @@ u64 pages_notifier_invalidations(struct kvm *kvm)
  *
  * Context: the vCPU's thread.
  * Return: true if the hold is watched, and its reference can be given back; false if
- * an invalidation overlapped with the look-up: the hold is stale and keeps it.
+ * an invalidation overlapped with the look-up, so that the hold is stale and keeps its
+ * reference.
  */
 bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold, u64 invalidations)
 {
@@ -294,7 +296,7 @@ bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold, u64 inv
 		hold->stale = true;
 		to_vmx(vcpu)->fast.holds.any_stale = true;
 	} else {
-		/* What is memremap()ed stays so until the vCPU drops it. */
+		/* Memory that was memremap()ed stays mapped until the vCPU drops the hold. */
 		hold->referenced = !page_hold_has_struct_page(hold);
 		rb_add(&hold->node, &pages->holds, less);
 	}
@@ -303,7 +305,7 @@ bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold, u64 inv
 }
 
 /**
- * pages_notifier_forget - stop to watch a hold
+ * pages_notifier_forget - end the watch over one hold
  * @vcpu: its vCPU
  * @hold: the hold, which was filled; watched or stale
  *

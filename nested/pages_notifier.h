@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the host's memory management tells about held pages, and what it asks: see
- * pages_notifier.c.
+ * What the host's memory management tells the vCPUs about held pages, and what it asks them:
+ * see pages_notifier.c.
  */
 #ifndef KVM_INTEL_FAST_PAGES_NOTIFIER_H
 #define KVM_INTEL_FAST_PAGES_NOTIFIER_H
@@ -17,7 +17,7 @@ bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold,
 			  u64 invalidations);
 void pages_notifier_forget(struct kvm_vcpu *vcpu, struct page_hold *hold);
 
-/* Memory without struct page is memremap()ed. */
+/* False for memory without struct page, which kvm_vcpu_map() maps by memremap(). */
 static inline bool page_hold_has_struct_page(const struct page_hold *hold)
 {
 	return hold->map.page != KVM_UNMAPPED_PAGE;

@@ -3,29 +3,29 @@
  * The VMX-preemption timer that L1 gives L2, kept armed across nested exits.
  *
  * Stock emulates it by an hrtimer, started at each nested VM entry and cancelled
- * at each nested VM exit.  Linux as L1 uses it for its guest's TSC deadline, and
- * for nothing, with the longest time, when there is none: so nearly always.
+ * at each nested VM exit.  Linux as L1 arms it on nearly every entry: for its guest's
+ * TSC deadline, or, when there is none, with the maximum value.
  *
  * Skipped: cancelling the hrtimer at a nested exit, and starting it at a nested
- * entry whose deadline is not before the time for which it is armed.  When it
- * fires before the deadline it is armed again, in the callback; when it fires while
- * L1 runs nothing happens.  L2 exits at its deadline, as under stock.
+ * entry whose deadline is not before the time for which it is armed.  When the hrtimer
+ * fires before the deadline, the callback arms it again; when it fires while L1 runs,
+ * nothing happens.  L2 exits at its deadline, as under stock.
  *
  * | input | how we know | mutants |
  * |---|---|---|
  * | the deadline | given at each nested entry | `preemption-timer-early` |
- * | what it is armed for | read from the hrtimer | `preemption-timer-late` |
- * | its CPU | read from the hrtimer: kvm.ko moves it with the vCPU |
+ * | what the hrtimer is armed for | read from the hrtimer | `preemption-timer-late` |
+ * | the hrtimer's CPU | read from the hrtimer: kvm.ko moves it with the vCPU |
  *   `preemption-timer-cpu-ignored` |
  * | the end of VMX operation | free_nested() cancels it | `preemption-timer-outlives-vm` |
  *
- * The vCPU's thread writes deadline and running, then looks whether the hrtimer is
- * queued; the callback runs after it was dequeued, then reads them.  With the
- * barriers between, either the thread sees that it is not queued, and waits for the
- * callback to end (hrtimer_cancel()), or the callback sees what the thread wrote.
+ * The vCPU's thread writes deadline and running, and then looks whether the hrtimer is
+ * queued.  The callback runs after the hrtimer was dequeued, and then reads both.  With
+ * the barriers between, either the thread sees that the hrtimer is not queued, and waits
+ * for the callback to end (hrtimer_cancel()), or the callback sees what the thread wrote.
  * So the callback can rely on being alone with the hrtimer when it arms it again.
  *
- * To be seen from outside: up to one timer interrupt per deadline that stock would
+ * What can be seen from outside: up to one timer interrupt per deadline that stock would
  * not have had.
  */
 #include "kvm/vmx/vmx.h"
@@ -40,10 +40,10 @@ static enum hrtimer_restart fired(struct hrtimer *timer)
 	ktime_t deadline;
 	bool running;
 
-	/* After dequeuing the timer: pairs with those below. */
+	/* Read after the timer was dequeued.  Pairs with _start() and _stop(). */
 	smp_mb();
 	running = READ_ONCE(ours->running);
-	/* deadline was written first. */
+	/* Pairs with preemption_timer_start(), which writes deadline first. */
 	smp_rmb();
 	deadline = READ_ONCE(ours->deadline);
 	switch (preemption_timer_does(running, ktime_get(), deadline)) {
@@ -69,7 +69,7 @@ static int queued_on(const struct hrtimer *timer)
 }
 
 /**
- * preemption_timer_init - take over from stock
+ * preemption_timer_init - replace the callback of stock's hrtimer
  * @vcpu: the vCPU, entering VMX operation; stock has initialised the hrtimer
  *
  * Context: the vCPU's thread.
@@ -92,7 +92,7 @@ static bool armed_in_time(struct vcpu_vmx *vmx, ktime_t deadline)
 				       hrtimer_get_expires(timer), deadline);
 }
 
-/* verify=1: what has to hold when the hrtimer is left alone. */
+/* verify=1: an hrtimer that is left alone must not be armed for too late a time. */
 static noinline void verify(struct vcpu_vmx *vmx)
 {
 	struct fast_counters *counters = &vmx->fast.counters;
@@ -104,9 +104,9 @@ static noinline void verify(struct vcpu_vmx *vmx)
 }
 
 /**
- * preemption_timer_start - L2 starts to count
+ * preemption_timer_start - let L2's preemption timer count
  * @vcpu: the vCPU, in guest mode
- * @deadline: when it exits, in nanoseconds of CLOCK_MONOTONIC
+ * @deadline: when L2 must exit, in nanoseconds of CLOCK_MONOTONIC
  *
  * Context: the vCPU's thread, preemption may be on.
  */
@@ -117,11 +117,11 @@ void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline)
 	struct preemption_timer *ours = &vmx->fast.preemption_timer;
 
 	WRITE_ONCE(ours->deadline, deadline);
-	/* See fired(). */
+	/* Pairs with the smp_rmb() of fired(). */
 	smp_wmb();
 	WRITE_ONCE(ours->running, true);
 	if (fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER)) {
-		/* Before the look at the timer: pairs with fired(). */
+		/* Written before the look at the timer.  Pairs with the smp_mb() of fired(). */
 		smp_mb();
 		if (armed_in_time(vmx, deadline)) {
 			vmx->fast.counters.preemption_timer_kept++;
@@ -136,10 +136,10 @@ void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline)
 }
 
 /**
- * preemption_timer_stop - L2 exits to L1
+ * preemption_timer_stop - stop L2's preemption timer, because L2 exits to L1
  * @vcpu: the vCPU
  *
- * On return L2's timer does nothing any more.
+ * When this returns, L2's timer does nothing any more.
  *
  * Context: the vCPU's thread; may wait for the hrtimer's callback.
  */
@@ -149,17 +149,17 @@ void preemption_timer_stop(struct kvm_vcpu *vcpu)
 	struct hrtimer *timer = &vmx->nested.preemption_timer;
 
 	WRITE_ONCE(vmx->fast.preemption_timer.running, false);
-	/* See fired(). */
+	/* Pairs with the smp_mb() of fired(). */
 	smp_mb();
 	if (!fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER) || !hrtimer_is_queued(timer))
 		hrtimer_cancel(timer);
 }
 
 /**
- * preemption_timer_remaining - how long L2 has left
+ * preemption_timer_remaining - compute how long L2 has left
  * @vcpu: the vCPU
  *
- * Return: what hrtimer_get_remaining() would under stock.
+ * Return: what hrtimer_get_remaining() would return under stock.
  */
 ktime_t preemption_timer_remaining(struct kvm_vcpu *vcpu)
 {
@@ -167,7 +167,7 @@ ktime_t preemption_timer_remaining(struct kvm_vcpu *vcpu)
 }
 
 /**
- * preemption_timer_free - VMX operation ends
+ * preemption_timer_free - cancel the hrtimer, because VMX operation ends
  * @vcpu: the vCPU, not in L2
  *
  * Context: the vCPU's thread, or the one that destroys the VM.

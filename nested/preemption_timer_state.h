@@ -6,7 +6,7 @@
 #include <linux/ktime.h>
 
 struct preemption_timer {
-	bool running;		/* L2 is in guest mode, and counts */
+	bool running;		/* L2 is in guest mode, and its timer counts */
 	ktime_t deadline;	/* of the last start */
 };
 
@@ -18,8 +18,8 @@ enum preemption_timer_does {
 };
 
 /**
- * preemption_timer_does - the hrtimer fired
- * @running: L2 is in guest mode, and counts
+ * preemption_timer_does - decide what the hrtimer's callback has to do
+ * @running: L2 is in guest mode, and its timer counts
  * @now: the time, in nanoseconds of CLOCK_MONOTONIC, as all times here
  * @deadline: when L2 has to exit
  *
@@ -34,13 +34,13 @@ preemption_timer_does(bool running, ktime_t now, ktime_t deadline)
 }
 
 /**
- * preemption_timer_serves - may an hrtimer that is armed be left alone?
- * @armed_on: the CPU on which it was started
+ * preemption_timer_serves - decide whether an armed hrtimer may be left alone
+ * @armed_on: the CPU on which the hrtimer was started
  * @cpu: the CPU on which L2 will run
- * @armed_for: when it fires
+ * @armed_for: when the hrtimer fires
  * @deadline: when L2 has to exit
  *
- * Return: true if it fires there, and not late.
+ * Return: true if it fires on @cpu, and not after @deadline.
  */
 static __always_inline bool preemption_timer_serves(int armed_on, int cpu, ktime_t armed_for,
 						    ktime_t deadline)

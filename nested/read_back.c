@@ -20,7 +20,7 @@ noinline void read_back_verify_begin(struct kvm_vcpu *vcpu)
 }
 
 /**
- * read_back_verify - verify=1: compare with it what was read late
+ * read_back_verify - verify=1: compare what was read late with what the exit left
  * @vcpu: the vCPU
  * @vmcs12: its vmcs12, which gets stock's values on a mismatch
  *

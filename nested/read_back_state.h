@@ -9,14 +9,16 @@
 
 /* Kept per vCPU. */
 struct read_back_memo {
-	bool stale;		/* vmcs02 has the fields, vmcs12 not */
+	bool stale;		/* vmcs02 has the fields, vmcs12 does not */
 	/* verify=1: what vmcs02 had at the exit. */
 	u32 cs_ar_bytes, ss_ar_bytes;
 };
 
 /**
- * read_back_is_late - is it one of these fields?
+ * read_back_is_late - tell whether a field is one that is read back late
  * @encoding: of a field that vmcs12 has
+ *
+ * Return: true for the access rights of CS and SS.
  */
 static inline bool read_back_is_late(unsigned long encoding)
 {

@@ -10,43 +10,44 @@
  *  - of the six VMPTRLDs of a nested round trip, the two that load vmcs01 between
  *    the shadow VMCS and vmcs02.
  *
- * Copy-out (vmcs12 to shadow) compares every field with "held", what the shadow
- * VMCS was last given or found to hold.  Who else changes it:
+ * Copy-out (vmcs12 to shadow) compares every field with "held", which is what the shadow
+ * VMCS was last given or found to hold.  Who else changes the shadow VMCS:
  *  - L1, by VMWRITE without an exit, to entries of the set that it may write.
  *    Known by: nested_vmx.shadow_written_known, which falls when L1 is entered and rises
  *    when a copy-in has read all these entries.  L2 may be entered without a copy-in, by
  *    RSM; then everything is written, as in stock.
- *  - an exit of L1's VMWRITE to a field that it may only read: "held" follows.
- *  - a change of the set, VMXON (a new shadow VMCS): info_known falls.
- * L0 changes vmcs12 as it likes: copy-out compares vmcs12 as it is, so a late
+ *  - L0, at an exit of L1's VMWRITE to a field that L1 may only read: "held" follows.
+ *  - a change of the set, and VMXON (a new shadow VMCS): info_known falls.
+ * L0 changes vmcs12 as it likes.  Copy-out compares vmcs12 as it is, so a late
  * change (the address of an EPT violation, the vector of an acknowledged
  * interrupt, the reason of a failed entry) is copied like any other.
  *
  * Copy-in (shadow to vmcs12) reads every entry that L1 may write, and compares
- * with vmcs12, not with what was remembered: its result is stock's in every case.
- * Before the first copy-out after VMXON the shadow VMCS has nothing of L1's, and
- * stock's copy-in is left to do what it does: KVM_GET_NESTED_STATE of an enlightened
- * VMCS that is not mapped yet comes here.
+ * with vmcs12, not with what was remembered, so that its result is stock's in every case.
+ * Before the first copy-out after VMXON the shadow VMCS has nothing of L1's, and stock
+ * does the copy-in.  KVM_GET_NESTED_STATE of an enlightened VMCS that is not mapped yet
+ * is such a case.
  *
  * The window: from VMCLEAR of the shadow VMCS to VMPTRLD of the VMCS that comes
  * next, the CPU has no current VMCS.  Rules:
  *  - preemption is off, since vcpu_load() would believe the per-CPU current_vmcs,
- *    which keeps naming the VMCS before (never NULL, never the shadow: both would
- *    cost a barrier, and a warning, at the next switch);
- *  - what the nested entry reads of vmcs01 is read before (rvi, debugctl, bndcfgs,
- *    RIP, which is cached), and its failure reloads vmcs01 (nested_vmx_fail());
- *    without EPT, stock writes vmcs01's CR3 there: no window then;
- *  - vmx_switch_vmcs() ends it.
+ *    which keeps naming the VMCS before (never NULL, never the shadow VMCS, because both
+ *    would cost a barrier, and a warning, at the next switch);
+ *  - what the nested entry reads of vmcs01 is read before the window (rvi, debugctl,
+ *    bndcfgs, RIP, which is cached), and a failing entry reloads vmcs01
+ *    (nested_vmx_fail()); without EPT, stock writes vmcs01's CR3 in the window, so there
+ *    is no window then;
+ *  - vmx_switch_vmcs() ends the window.
  *
  * The early copy-out of a nested exit is only done while vmcs01 is active on this
- * CPU.  If it is not, vmx_switch_vmcs() clears it and the shadow VMCS on the other
- * CPU first, which may still hold L1's writes of an SMM handler.
+ * CPU.  If vmcs01 is not, vmx_switch_vmcs() clears it and the shadow VMCS on the other
+ * CPU first, and the shadow VMCS may still hold L1's writes of an SMM handler there.
  *
  * Behind: when L2 is left for SMM, and when user space saves the state of L2, stock
- * updates vmcs12 but not the shadow VMCS, and KVM_GET_NESTED_STATE in SMM copies from
- * that all the fields that stock shadows: those have the values again with which L2
- * was entered.  User space sees the same here: of these fields, those that are not in
- * the set are kept in "stale"; the set's others are not copied in.
+ * updates vmcs12 but not the shadow VMCS.  KVM_GET_NESTED_STATE in SMM then copies all
+ * the fields that stock shadows from the shadow VMCS, so that they have the values again
+ * with which L2 was entered.  User space sees the same here: of these fields, those that
+ * are not in the set are kept in "stale"; the set's others are not copied in.
  */
 #include <asm/unaligned.h>
 
@@ -60,7 +61,7 @@ static __always_inline u64 value_in(const struct vmcs12 *vmcs12,
 	return get_unaligned((const u64 *)((const char *)vmcs12 + entry->offset)) & entry->mask;
 }
 
-/* Bits whose value L0 and the hardware agree about: some CPUs drop others on VMWRITE. */
+/* The bits that every CPU keeps on VMWRITE; some CPUs drop others. */
 static u64 kept_bits(unsigned int encoding)
 {
 	return encoding >= GUEST_ES_AR_BYTES && encoding <= GUEST_TR_AR_BYTES ? 0x1f0ff : ~0ull;
@@ -68,8 +69,8 @@ static u64 kept_bits(unsigned int encoding)
 
 /*
  * verify=1, after either copy, the shadow VMCS being current: every field that
- * the hardware serves from it, by the bitmap that the hardware looks at, has the
- * value in vmcs12; nothing else is served.
+ * the hardware serves from it, by the bitmap that the hardware looks at, must have
+ * the value in vmcs12; nothing else may be served.
  */
 static void verify(struct vcpu_vmx *vmx, const unsigned long *bitmap, bool in)
 {
@@ -104,7 +105,7 @@ static void verify(struct vcpu_vmx *vmx, const unsigned long *bitmap, bool in)
 		FAST_MISMATCH(counters, shadow, "vmcs12 is dirty and its rare fields are stale");
 }
 
-/* Does stock shadow it, and let L1 write it? */
+/* True if stock shadows the field, and lets L1 write it. */
 static bool written_in_stock(unsigned int field)
 {
 	const u8 both = SHADOW_ON | SHADOW_WRITABLE;
@@ -127,7 +128,7 @@ void shadow_do_fall_behind(struct kvm_vcpu *vcpu)
 	shadow->behind = true;
 }
 
-/* Fields that stock would copy in from the shadow VMCS, and that the set has not. */
+/* Copies in the fields that stock would copy in and that L1 may not write in the set. */
 static noinline void copy_in_stale(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
 {
 	unsigned int field;
@@ -154,7 +155,7 @@ static noinline void changed_by_l1(struct vcpu_vmx *vmx, struct shadow_entry *en
 	vmx->fast.counters.shadow_changed_in++;
 }
 
-/* VMPTRLD of the shadow VMCS, read it, VMCLEAR it: leaves no current VMCS. */
+/* Loads the shadow VMCS, reads it, and clears it, which leaves no current VMCS. */
 static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
 {
 	struct vmcs *vmcs = vmx->vmcs01.shadow_vmcs;
@@ -177,7 +178,7 @@ static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *sh
 	vmx->fast.counters.shadow_copies_in++;
 }
 
-/* Nothing is known of what the shadow VMCS holds: write everything. */
+/* Writes everything, for when nothing is known of what the shadow VMCS holds. */
 static noinline void copy_out_all(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
 {
 	struct vmcs12 *vmcs12 = get_vmcs12(&vmx->vcpu);
@@ -191,7 +192,7 @@ static noinline void copy_out_all(struct vcpu_vmx *vmx, struct vmcs_shadow *shad
 	vmx->fast.counters.shadow_written_out += shadow->nr_entries;
 }
 
-/* Return: was the shadow VMCS loaded?  Then there is no current VMCS now. */
+/* Returns true if the shadow VMCS was loaded, so that there is no current VMCS now. */
 static __always_inline bool copy_out(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
 {
 	struct vmcs *vmcs = vmx->vmcs01.shadow_vmcs;
@@ -289,7 +290,7 @@ bool shadow_do_copy_out(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/* Reasons with which L0 still writes fields after the switch to vmcs01. */
+/* True for exit reasons with which L0 still writes fields after the switch to vmcs01. */
 static __always_inline bool completed_late(u32 vm_exit_reason)
 {
 	switch ((u16)vm_exit_reason) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VMCS shadowing: the fields of a vCPU's set, copied only where they changed: see shadow.c. */
+/* VMCS shadowing: the fields of a vCPU's set, copied only when they changed.  See shadow.c. */
 #ifndef KVM_INTEL_FAST_SHADOW_H
 #define KVM_INTEL_FAST_SHADOW_H
 
 #include "kvm/vmx/vmx.h"
 #include "nested/shadow_set.h"
 
-/* The slow halves of the inline functions below: the vCPU has a set. */
+/* The slow halves of the inline functions below, for a vCPU that has a set. */
 void shadow_do_fall_behind(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_in(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu);
@@ -15,7 +15,7 @@ void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason);
 void shadow_do_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
 
 /**
- * shadow_window_end - the CPU has a current VMCS again
+ * shadow_window_end - end the window, because the CPU has a current VMCS again
  * @vcpu: the vCPU; vmx_switch_vmcs() has just loaded its loaded_vmcs
  *
  * Context: the vCPU's thread.
@@ -31,7 +31,7 @@ static __always_inline void shadow_window_end(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_window_reload - vmcs01 is needed after all: the nested entry fails
+ * shadow_window_reload - load vmcs01 again, because the nested entry fails inside the window
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread.
@@ -48,8 +48,10 @@ static __always_inline void shadow_window_reload(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_rvi - vmx_get_rvi() of vmcs01, also inside the window
+ * shadow_rvi - get vmx_get_rvi() of vmcs01, also inside the window
  * @vcpu: the vCPU, on its way into L2
+ *
+ * Return: the vector.
  */
 static __always_inline u8 shadow_rvi(struct kvm_vcpu *vcpu)
 {
@@ -59,8 +61,10 @@ static __always_inline u8 shadow_rvi(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_guest_debugctl - vmx_guest_debugctl_read() of vmcs01, also inside the window
+ * shadow_guest_debugctl - get vmx_guest_debugctl_read() of vmcs01, also inside the window
  * @vcpu: the vCPU, on its way into L2
+ *
+ * Return: the field's value.
  */
 static __always_inline u64 shadow_guest_debugctl(struct kvm_vcpu *vcpu)
 {
@@ -70,8 +74,10 @@ static __always_inline u64 shadow_guest_debugctl(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_guest_bndcfgs - GUEST_BNDCFGS of vmcs01, also inside the window
+ * shadow_guest_bndcfgs - get GUEST_BNDCFGS of vmcs01, also inside the window
  * @vcpu: the vCPU, on its way into L2, on a CPU with MPX
+ *
+ * Return: the field's value.
  */
 static __always_inline u64 shadow_guest_bndcfgs(struct kvm_vcpu *vcpu)
 {
@@ -81,8 +87,10 @@ static __always_inline u64 shadow_guest_bndcfgs(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_wants_rare - must this nested exit copy the rare fields to vmcs12?
+ * shadow_wants_rare - decide whether this nested exit must copy the rare fields to vmcs12
  * @vcpu: the vCPU
+ *
+ * Return: true if it must.
  */
 static __always_inline bool shadow_wants_rare(struct kvm_vcpu *vcpu)
 {
@@ -92,10 +100,10 @@ static __always_inline bool shadow_wants_rare(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_wants_late - must this nested exit read back the fields that can wait?
+ * shadow_wants_late - decide whether this nested exit must read back the fields that can wait
  * @vcpu: the vCPU
  *
- * Return: does L1 read one of them without an exit, or may it?  Stock's set has them.
+ * Return: true if L1 reads one of them without an exit, or may do so.  Stock's set has them.
  */
 static __always_inline bool shadow_wants_late(struct kvm_vcpu *vcpu)
 {
@@ -111,7 +119,7 @@ static __always_inline bool shadow_wants_late(struct kvm_vcpu *vcpu)
  * @vcpu: the vCPU, its vmcs01 loaded
  *
  * Context: the vCPU's thread.
- * Return: true when that is done; false when stock has to do it.
+ * Return: true if that is done; false if stock must do it.
  */
 static __always_inline bool shadow_copy_in(struct kvm_vcpu *vcpu)
 {
@@ -119,13 +127,13 @@ static __always_inline bool shadow_copy_in(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_copy_in_for_entry - shadow_copy_in() at L1's VMLAUNCH or VMRESUME
+ * shadow_copy_in_for_entry - do shadow_copy_in() at L1's VMLAUNCH or VMRESUME
  * @vcpu: the vCPU, its vmcs01 loaded
  *
- * Leaves the window open, where it may.
+ * Leaves the window open, where that is allowed.
  *
  * Context: the vCPU's thread; returns with preemption disabled if the window is
- *	    open.
+ * 	    open.
  * Return: as shadow_copy_in().
  */
 static __always_inline bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
@@ -134,7 +142,7 @@ static __always_inline bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_falls_behind - vmcs12 is about to be updated, but not for L1 to see
+ * shadow_falls_behind - note that vmcs12 is about to be updated, but not for L1 to see
  * @vcpu: the vCPU, in L2: leaves it for SMM, or user space saves its state
  *
  * Context: the vCPU's thread.
@@ -146,11 +154,11 @@ static __always_inline void shadow_falls_behind(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_copy_out - bring the shadow VMCS up to date: nested_sync_vmcs12_to_shadow()
+ * shadow_copy_out - bring the shadow VMCS up to date, as nested_sync_vmcs12_to_shadow() does
  * @vcpu: the vCPU about to enter L1, or L2 after KVM_SET_NESTED_STATE
  *
  * Context: preemption disabled.
- * Return: true when that is done; false when stock has to do it.
+ * Return: true if that is done; false if stock must do it.
  */
 static __always_inline bool shadow_copy_out(struct kvm_vcpu *vcpu)
 {
@@ -158,10 +166,10 @@ static __always_inline bool shadow_copy_out(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_before_entry - the shadow VMCS as L1 shall find it, and may write it
+ * shadow_before_entry - make the shadow VMCS what L1 shall find, and note that L1 may write it
  * @vcpu: the vCPU about to enter L1 or L2
  *
- * For entries after an exit from L1 that does not concern VMX, one test of both flags.
+ * An entry after an exit from L1 that does not concern VMX costs one test of both flags.
  *
  * Context: preemption disabled.
  * Return: true if stock must copy vmcs12 to the shadow VMCS.
@@ -180,15 +188,15 @@ static __always_inline bool shadow_before_entry(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_copy_out_early - shadow_copy_out() before the switch to vmcs01
+ * shadow_copy_out_early - do shadow_copy_out() before the switch to vmcs01
  * @vcpu: the vCPU, leaving L2, vmcs12 made up but for what comes late
- * @vm_exit_reason: what L1 will read; -1 if L1 will not
+ * @vm_exit_reason: what L1 will read; -1 if L1 will read none
  *
- * Only saves the VMPTRLDs: shadow_copy_out() follows in any case, and finds what
+ * This only saves the VMPTRLDs: shadow_copy_out() follows in any case, and finds what
  * has changed since.
  *
  * Context: the vCPU's thread; returns with preemption disabled if it opened the
- *	    window, and vmx_switch_vmcs() must follow.
+ * 	    window, and vmx_switch_vmcs() must follow.
  */
 static __always_inline void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 {
@@ -197,7 +205,7 @@ static __always_inline void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_
 }
 
 /**
- * shadow_read_exited - L1's VMREAD exited
+ * shadow_read_exited - count an exit of L1's VMREAD
  * @vcpu: the vCPU, in L1
  * @encoding: of a field that vmcs12 has
  *
@@ -212,11 +220,11 @@ static __always_inline void shadow_read_exited(struct kvm_vcpu *vcpu, unsigned l
 }
 
 /**
- * shadow_write_exited - L1's VMWRITE exited
+ * shadow_write_exited - count an exit of L1's VMWRITE, and follow it in the shadow VMCS
  * @vcpu: the vCPU, in L1, vmcs12 holding the new value
  * @encoding: of a field that vmcs12 has
  *
- * If L1 reads the field from the shadow VMCS, it gets the new value now.
+ * If L1 reads the field from the shadow VMCS, the shadow VMCS gets the new value now.
  *
  * Context: the vCPU's thread, vmcs01 loaded.
  */

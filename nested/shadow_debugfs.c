@@ -5,7 +5,7 @@
 
 #include "nested/shadow_set.h"
 
-/* A line per vCPU and field that is in its set or has exited. */
+/* Prints a line per vCPU and field that is in the vCPU's set or whose accesses exited. */
 static int kvm_intel_fast_shadow_show(struct seq_file *file, void *unused)
 {
 	struct kvm *kvm = file->private;
@@ -16,7 +16,7 @@ static int kvm_intel_fast_shadow_show(struct seq_file *file, void *unused)
 
 	seq_puts(file, "vcpu field set vmread_exits vmwrite_exits\n");
 	fast_for_each_online_vcpu(i, vcpu, kvm) {
-		/* Freed with the vCPU, which outlives the VM's debugfs directory. */
+		/* The set is freed with the vCPU, which outlives the VM's debugfs directory. */
 		shadow = smp_load_acquire(&to_vmx(vcpu)->fast.shadow);
 		if (!shadow)
 			continue;

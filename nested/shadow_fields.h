@@ -3,27 +3,27 @@
  * The one table of the vmcs12 fields that VMCS shadowing can serve: those that
  * L1 may read, and write where the kind says so, without a VM exit.
  *
- * Invariants, checked when shadow.c is compiled and by shadow_kunit.c:
+ * Invariants, checked when shadow_set.c is compiled and by shadow_kunit.c:
  *  - an encoding stands here once, as its full (even) form; the high half of a
  *    64-bit field follows its field in both bitmaps;
  *  - the member of struct vmcs12 has the width that the encoding names;
- *  - VM-exit information is never writable: whether L1's VMWRITE to it fails
- *    depends on IA32_VMX_MISC, which only the exit handler looks at;
- *  - access rights are never writable: the exit handler drops reserved bits;
- *  - no field that L0 changes while it emulates a VMX instruction of L1:
- *    VM_INSTRUCTION_ERROR is not here.  GUEST_BNDCFGS and ENCLS_EXITING_BITMAP
- *    are not here either: few CPUs have them, and no L1 uses them often.
+ *  - VM-exit information is never writable, because IA32_VMX_MISC, which only the exit
+ *    handler looks at, decides whether L1's VMWRITE to it fails;
+ *  - access rights are never writable, because the exit handler drops reserved bits;
+ *  - no field is here that L0 changes while it emulates a VMX instruction of L1, so
+ *    VM_INSTRUCTION_ERROR is not here.  GUEST_BNDCFGS and ENCLS_EXITING_BITMAP are not
+ *    here either, because few CPUs have them, and no L1 uses them often.
  *
- * A field that the CPU lacks is dropped when the vCPU's first shadow VMCS is
- * there to ask (shadow_set.c): hardware would fail the access, stock does not.
+ * A field that the CPU lacks is dropped when the vCPU's first shadow VMCS is there to
+ * be asked (shadow_set.c), because hardware would fail the access, and stock does not.
  *
  * The kinds, by when a value is read or written outside L1:
  *  INFO		VM-exit information: L0 writes it at the nested exit.
  *  GUEST_AR	access rights that L0 copies from vmcs02 at every nested exit.
  *  ENTRY	stock's writable fields: L0 uses the value at every nested entry.
  *  HOST	L0 uses the value at every nested exit, and checks it at the entry.
- *  LAZY	L0 may use the value only when vmcs12 is marked dirty: a native
- *		write is found by comparing, and marks it.
+ *  LAZY	L0 may use the value only when vmcs12 is marked dirty.  A copy-in finds a
+ *		native write by comparing, and marks vmcs12 dirty.
  *  RARE, RARE_AR	as LAZY; besides, L0 copies the value from vmcs02 only when
  *		someone asks, unless the set holds such a field.
  * The suffix _ON marks members of the set that a vCPU starts with: stock's, and
@@ -220,7 +220,7 @@ struct shadow_field_info {
 	const char *name;
 };
 
-/* What the set needs to know of a field; offsets are shadow.c's. */
+/* What the set needs to know of a field; its offset is in shadow_offset[]. */
 static const struct shadow_field_info shadow_info[NR_SHADOW_FIELDS] = {
 #define FIELD(encoding, member, kind) { encoding, SHADOW_##kind, #member },
 	SHADOW_FIELDS(FIELD)
@@ -228,13 +228,15 @@ static const struct shadow_field_info shadow_info[NR_SHADOW_FIELDS] = {
 };
 
 /**
- * shadow_needs_fresh - does a field in the set demand that rare fields be synced?
+ * shadow_needs_fresh - decide whether a field in the set demands that rare fields be synced
  * @kind: properties of its kind
  * @written: it is in the set of written fields, not of read ones only
  *
  * A stale value must be refreshed before L1 reads it.  And a native write that
- * marks vmcs12 dirty makes the next nested entry write all rare fields to vmcs02:
- * they must not be stale either, or L2's own changes are lost.
+ * marks vmcs12 dirty makes the next nested entry write all rare fields to vmcs02.
+ * They must not be stale then either, or L2's own changes are lost.
+ *
+ * Return: true if it does.
  */
 static inline bool shadow_needs_fresh(u8 kind, bool written)
 {

@@ -5,10 +5,10 @@
  * Joining.  A field outside the set costs an exit per access; one inside costs a
  * little on every nested round trip.  Each field has a bucket for reads and one
  * for writes: an exit pours shadow_exit_cost in, every nested entry lets 1 leak out.
- * So the level says how much more the exits cost lately than membership would have,
+ * So the level says how much more the exits cost lately than membership would have cost,
  * in units of what membership costs per entry; at shadow_join_at() the field joins.
- * This is ski rental: what a field has cost in exits by then is at most twice what an
- * oracle would have paid.
+ * This is the ski-rental rule: what a field has cost in exits by then is at most twice
+ * what an oracle would have paid.
  *
  * Fields that need fresh rare fields (shadow_needs_fresh()) share another cost:
  * a copy of 34 fields out of vmcs02 at each nested exit.  They join only while
@@ -21,9 +21,9 @@
  * Leaving.  An access that is served by the shadow VMCS cannot be seen.  So from
  * time to time there is a census: all fields leave, and those that L1 still uses
  * come back.  The credit that a field takes with it lets its first exit within
- * CENSUS_GRACE entries suffice.  A census costs one exit or two for each field in
- * use.  The time between two grows eightfold, up to MAX_CENSUS_PERIOD nested
- * entries; so a field leaves at most once per census, and the cost of censuses is
+ * SHADOW_CENSUS_GRACE entries suffice.  A census costs one exit or two for each field
+ * in use.  The time between two censuses grows eightfold, up to SHADOW_MAX_CENSUS_PERIOD
+ * nested entries.  So a field leaves at most once per census, and the cost of censuses is
  * below one instruction per entry in the long run.
  */
 #ifndef KVM_INTEL_FAST_SHADOW_POLICY_H
@@ -34,7 +34,7 @@
 
 #define SHADOW_EXIT_COST	44	/* default of shadow_exit_cost */
 #define SHADOW_FRESH_COST	12	/* default of shadow_fresh_cost */
-#define SHADOW_MIN_COST		20	/* of an exit; tested between these */
+#define SHADOW_MIN_COST		20	/* of an exit; the policy is tested between these */
 #define SHADOW_MAX_COST		400
 #define SHADOW_CENSUS_GRACE	16
 #define SHADOW_FIRST_CENSUS	16
@@ -51,7 +51,7 @@ struct shadow_bucket {
 };
 
 /**
- * shadow_join_at - the level at which a field joins
+ * shadow_join_at - compute the level at which a field joins
  *
  * Return: what two exits within shadow_exit_cost * 7 / 11 nested entries reach.
  */
@@ -61,7 +61,7 @@ static inline u32 shadow_join_at(void)
 }
 
 /**
- * shadow_bucket_size - the highest level
+ * shadow_bucket_size - compute the highest level
  *
  * Return: four and a half exits, so that no field is remembered for long.
  */
@@ -71,10 +71,12 @@ static inline u32 shadow_bucket_size(void)
 }
 
 /**
- * shadow_bucket_level - what is left in a bucket
+ * shadow_bucket_level - compute what is left in a bucket
  * @bucket: the bucket
  * @now: number of nested entries so far
- * @leak: what it loses per nested entry
+ * @leak: what the bucket loses per nested entry
+ *
+ * Return: the level.
  */
 static inline u32 shadow_bucket_level(const struct shadow_bucket *bucket, u32 now, u32 leak)
 {
@@ -84,10 +86,10 @@ static inline u32 shadow_bucket_level(const struct shadow_bucket *bucket, u32 no
 }
 
 /**
- * shadow_bucket_pour - an exit happened
+ * shadow_bucket_pour - pour an exit into a bucket
  * @bucket: the bucket
  * @now: number of nested entries so far
- * @leak: what it loses per nested entry
+ * @leak: what the bucket loses per nested entry
  */
 static inline void shadow_bucket_pour(struct shadow_bucket *bucket, u32 now, u32 leak)
 {
@@ -102,7 +104,7 @@ static inline void shadow_bucket_pour(struct shadow_bucket *bucket, u32 now, u32
  * @bucket: the field's bucket for this direction
  * @now: number of nested entries so far
  *
- * Several exits between two nested entries count once: they are what setting up
+ * Several exits between two nested entries count once, because they are what setting up
  * a VMCS looks like.
  *
  * Return: true if the field shall join.
@@ -115,21 +117,23 @@ static inline bool shadow_field_exited(struct shadow_bucket *bucket, u32 now)
 }
 
 /**
- * shadow_field_leaves - a census takes a field out
+ * shadow_field_leaves - give a field that a census takes out its credit
  * @bucket: its bucket for this direction
  * @now: number of nested entries so far
  */
 static inline void shadow_field_leaves(struct shadow_bucket *bucket, u32 now)
 {
-	/* Of the entry before, so that an exit before the next one counts. */
+	/* Dated to the entry before, so that an exit before the next entry counts. */
 	bucket->entry = now - 1;
 	bucket->level = shadow_join_at() - shadow_exit_cost + SHADOW_CENSUS_GRACE + 1;
 }
 
 /**
- * shadow_fresh_is_worth_it - may fields join that need fresh rare fields?
+ * shadow_fresh_is_worth_it - decide whether fields that need fresh rare fields may join
  * @bucket: the common bucket of such fields
  * @now: number of nested entries so far
+ *
+ * Return: true if they may.
  */
 static inline bool shadow_fresh_is_worth_it(const struct shadow_bucket *bucket, u32 now)
 {
@@ -137,9 +141,11 @@ static inline bool shadow_fresh_is_worth_it(const struct shadow_bucket *bucket, 
 }
 
 /**
- * shadow_is_due - has the number of nested entries reached another?
+ * shadow_is_due - tell whether the number of nested entries has reached another
  * @now: number of nested entries so far, modulo 2^32
  * @at: the other, less than 2^31 apart
+ *
+ * Return: true if it has.
  */
 static inline bool shadow_is_due(u32 now, u32 at)
 {
@@ -147,8 +153,10 @@ static inline bool shadow_is_due(u32 now, u32 at)
 }
 
 /**
- * shadow_next_period - nested entries until the next census
+ * shadow_next_period - compute how many nested entries there are until the next census
  * @period: those between the last two, SHADOW_FIRST_CENSUS at the beginning
+ *
+ * Return: the number of nested entries.
  */
 static inline u32 shadow_next_period(u32 period)
 {

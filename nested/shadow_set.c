@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The set of fields that a vCPU's shadow VMCS serves, and vmcs01's VMREAD and
- * VMWRITE bitmaps that say so to the hardware.
+ * VMWRITE bitmaps that tell the hardware which these are.
  *
  * The set changes at one place only: shadow_set_update(), within a copy-out, when
  * vmcs12 holds everything that L1 wrote, and all of the new set is written to the
  * shadow VMCS before L1 runs.  So a field that joins has its value there before
  * the bitmap opens, and one that leaves has its value in vmcs12.
  *
- * Written fields are read ones too: a VMREAD that exits is answered from vmcs12,
+ * Written fields are read ones too, because a VMREAD that exits is answered from vmcs12,
  * which does not have what L1 wrote without an exit.
  *
- * Fields that need fresh rare fields (shadow_needs_fresh()) wait until a nested
- * exit has synced these, which wants_rare demands; from then on each exit does.
- * Likewise fields that are else read back late (read_back.h), and wants_late.
+ * Fields that need fresh rare fields (shadow_needs_fresh()) wait until a nested exit has
+ * synced the rare fields, which wants_rare demands.  From then on each exit syncs them.
+ * Fields that are otherwise read back late (read_back.h) wait likewise, with wants_late.
  *
  * The policy is in shadow_policy.h.  All of it starts anew at VMXON.
  */
@@ -24,7 +24,7 @@
 #include "nested/shadow_set.h"
 #include "kvm/vmx/nested.h"
 
-/* What is asked of a table's line; never writable: exit information, access rights. */
+/* What the table's lines must satisfy.  Exit information and access rights are not writable. */
 #define IS_SOUND(encoding, size, kind)							\
 	(!((encoding) & 1) && (encoding) < 0x8000 && (size) == SHADOW_ENC_SIZE(encoding) &&	\
 	 (!((kind) & SHADOW_WRITABLE) || (SHADOW_ENC_TYPE(encoding) != 1 &&		\
@@ -43,7 +43,7 @@ const u16 shadow_offset[NR_SHADOW_FIELDS] = {
 #undef FIELD
 };
 
-/* Rotated left by 6, in 16 bits, as vmcs12.c does: a short index. */
+/* A short index: the encoding rotated left by 6, in 16 bits, as in vmcs12.c. */
 #define INDEX(encoding) ((((encoding) << 6) | ((encoding) >> 10)) & 0xffff)
 
 /* Field numbers plus one. */
@@ -54,19 +54,19 @@ static const u8 number_of[] = {
 #undef FIELD
 };
 
-/* By shadow_fields=. */
+/* Set by shadow_fields=. */
 static DECLARE_BITMAP(left_out, NR_SHADOW_FIELDS);
 static DECLARE_BITMAP(put_in, NR_SHADOW_FIELDS);
 static char *fields_text;
 
-/* NR_SHADOW_FIELDS: the table has it not. */
+/* Returns the field's number, or NR_SHADOW_FIELDS if the table lacks the field. */
 static unsigned int number(unsigned long encoding)
 {
 	unsigned int index = INDEX(encoding & ~1ul);
 
 	if (encoding >> 15 || index >= ARRAY_SIZE(number_of))
 		return NR_SHADOW_FIELDS;
-	/* The guest chooses it. */
+	/* The guest chooses the index. */
 	index = array_index_nospec(index, ARRAY_SIZE(number_of));
 	return number_of[index] ? number_of[index] - 1 : NR_SHADOW_FIELDS;
 }
@@ -103,7 +103,7 @@ static void append(struct vmcs_shadow *shadow, unsigned int field)
 	set_in_bitmaps(shadow, field, false);
 }
 
-/* Make entries and bitmaps those of in_read and in_write. */
+/* Makes the entries and the bitmaps those of in_read and in_write. */
 static void rebuild(struct vmcs_shadow *shadow)
 {
 	unsigned int field;
@@ -121,7 +121,7 @@ static void rebuild(struct vmcs_shadow *shadow)
 
 /**
  * shadow_set_reset - start anew, with the fields that are in from the start
- * @shadow: of a vCPU that enters VMX operation, its shadow VMCS new
+ * @shadow: the set of a vCPU that enters VMX operation, its shadow VMCS new
  *
  * Context: the vCPU's thread.
  */
@@ -177,7 +177,7 @@ static void census(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow)
 	to_vmx(vcpu)->fast.counters.shadow_censuses++;
 }
 
-/* Those that wait for fresh values stay in @want. */
+/* Fields that wait for fresh values stay in @want. */
 static void join(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow, unsigned long *want, bool write)
 {
 	bool fresh = !to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare;
@@ -230,10 +230,10 @@ void shadow_set_update(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_set_count_exit - an access of L1's exited
+ * shadow_set_count_exit - count an access of L1's that exited
  * @vcpu: the vCPU, in L1, with a set
  * @encoding: of a field that vmcs12 has
- * @write: it was a VMWRITE
+ * @write: the access was a VMWRITE
  *
  * Context: the vCPU's thread.
  * Return: true if L1 reads this field from the shadow VMCS.
@@ -274,7 +274,7 @@ out:
 	return test_bit(field, shadow->in_read);
 }
 
-/* Does the CPU have the field?  The shadow VMCS is current. */
+/* True if the CPU has the field.  The shadow VMCS is current. */
 static bool exists(u16 encoding)
 {
 	unsigned long value;
@@ -316,7 +316,7 @@ static struct vmcs_shadow *create(struct vcpu_vmx *vmx)
 }
 
 /**
- * shadow_vmxon - the vCPU enters VMX operation
+ * shadow_vmxon - set up a vCPU's set when it enters VMX operation
  * @vcpu: the vCPU, with vmcs01 loaded and a new shadow VMCS, if there is one
  *
  * Without memory, stock's set and copying serve the vCPU.
@@ -343,7 +343,7 @@ void shadow_vmxon(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_vcpu_free - give back what shadow_vmxon() allocated
+ * shadow_vcpu_free - free what shadow_vmxon() allocated
  * @vcpu: the vCPU, its nested state freed
  *
  * Context: the thread that destroys the vCPU.

@@ -23,10 +23,13 @@ struct shadow_entry {
 
 /*
  * What is kept per vCPU from its first VMXON on: under 8 KiB, and the two bitmap
- * pages.  Touched by the vCPU's thread alone; debugfs reads the set and the exits.
+ * pages.  The vCPU's thread alone uses it; debugfs reads the set and the exits.
  */
 struct vmcs_shadow {
-	/* Is "held" true of entries that L1 cannot write?  nested_vmx has it of those it can. */
+	/*
+	 * True while @held is valid for the entries that L1 may only read.
+	 * nested_vmx.shadow_written_known is true while it is valid for the others.
+	 */
 	bool info_known;
 	/* The CPU has no current VMCS: see shadow.c. */
 	bool window;
@@ -34,11 +37,11 @@ struct vmcs_shadow {
 	bool pending;
 	/* The set has, or is about to have, fields that need fresh rare fields. */
 	bool wants_rare;
-	/* The same of fields that are else read back late: see read_back.h. */
+	/* The same for fields that are otherwise read back late: see read_back.h. */
 	bool wants_late;
-	/* vmcs12 was brought up to date in L2, the shadow VMCS not: see shadow.c. */
+	/* In L2 vmcs12 was brought up to date and the shadow VMCS was not: see shadow.c. */
 	bool behind;
-	/* Of vmcs01, read before the window; valid while it is open. */
+	/* Values of vmcs01, read before the window; valid while the window is open. */
 	u8 rvi;
 	u64 debugctl, bndcfgs;
 
@@ -59,11 +62,11 @@ struct vmcs_shadow {
 	u32 entries;		/* nested entries since VMXON */
 	u32 census_at, census_period;
 
-	/* While behind: what stock's shadow VMCS holds. */
+	/* While behind: what stock's shadow VMCS would hold. */
 	u64 stale[NR_SHADOW_FIELDS];
 
 	u32 read_exits[NR_SHADOW_FIELDS], write_exits[NR_SHADOW_FIELDS];
-	u32 other_exits;	/* of fields that the table has not */
+	u32 other_exits;	/* of fields that the table lacks */
 };
 
 void shadow_vmxon(struct kvm_vcpu *vcpu);

@@ -18,8 +18,10 @@ static void compare(struct kvm_vcpu *vcpu, const char *field, unsigned long is,
 }
 
 /**
- * vmcs02_verify - verify=1: prepare_vmcs02() has set CR0, CR3 and CR4
+ * vmcs02_verify - verify=1: compare the read shadows when CR0, CR3 and CR4 are set
  * @vcpu: the vCPU, vmcs02 current, in guest mode
+ *
+ * prepare_vmcs02() has set CR0, CR3 and CR4.  CR3 is remembered for vmcs02_verify_cr3().
  *
  * Context: the vCPU's thread.
  */
@@ -39,11 +41,11 @@ noinline void vmcs02_verify(struct kvm_vcpu *vcpu)
 }
 
 /**
- * vmcs02_verify_cr3 - verify=1: stock writes CR3
+ * vmcs02_verify_cr3 - verify=1: compare CR3 when stock writes it
  * @vcpu: the vCPU
- * @cr3: the value
+ * @cr3: the value that stock writes
  *
- * If it is the one that prepare_vmcs02() wrote, it has to be there.
+ * If it is the value that prepare_vmcs02() wrote, vmcs02 must hold it.
  *
  * Context: the vCPU's thread, which loads the root of the page tables.
  */

@@ -3,19 +3,20 @@
  * Fields of vmcs02 that stock writes twice on a nested VM entry, written once.
  *
  * CR0 and CR4 read shadows: vmx_set_cr0() and vmx_set_cr4() write the guest's value,
- * and prepare_vmcs02() what L2 shall read right after.  The first one is left out.
- * Nothing looks at it in between: only the code for guests that need their real mode
- * emulated reads a read shadow there, so without unrestricted guest stock does both.
+ * and right after that prepare_vmcs02() writes what L2 shall read.  The first write is
+ * left out.  Only the code for guests that need their real mode emulated reads a read
+ * shadow in between, so without unrestricted guest stock does both writes.
  *
- * CR3: prepare_vmcs02() writes it, and marks it as to be written, so that the load of
- * the MMU's root writes it again.  With the mark taken off it does not; whatever changes
- * CR3 after that sets the mark.  Where the root's load would write another value
+ * CR3: prepare_vmcs02() writes CR3, and marks it as to be written, so that the load of
+ * the MMU's root writes it again.  Once the mark is taken off, the load does not; whatever
+ * changes CR3 after that sets the mark.  Where the root's load would write another value
  * (paging off without unrestricted guest) the mark stays.
  *
- * No input can change in between: each is within one function, before L2 runs.
+ * No input can change in between, because both writes are within one function, before L2
+ * runs.
  *
- * verify=1 (vmcs02.c): the fields must have the values when prepare_vmcs02() is done,
- * and CR3 when the root is loaded, unless something gave L2 another CR3 meanwhile.
+ * verify=1 (vmcs02.c): the read shadows must have their values when prepare_vmcs02() is
+ * done, and CR3 when the root is loaded, unless something gave L2 another CR3 meanwhile.
  */
 #ifndef KVM_INTEL_FAST_VMCS02_H
 #define KVM_INTEL_FAST_VMCS02_H
@@ -29,9 +30,9 @@ void vmcs02_verify(struct kvm_vcpu *vcpu);
 void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
 
 /**
- * vmcs02_read_shadows_follow - prepare_vmcs02() is about to set CR0 and CR4, or has
+ * vmcs02_read_shadows_follow - note that prepare_vmcs02() sets CR0 and CR4 next, or has set them
  * @vcpu: the vCPU, vmcs02 current
- * @follow: whether it will write their read shadows itself
+ * @follow: prepare_vmcs02() sets them next, and then writes their read shadows itself
  *
  * Context: the vCPU's thread.
  */
@@ -50,7 +51,7 @@ static __always_inline void vmcs02_read_shadows_follow(struct kvm_vcpu *vcpu, bo
 }
 
 /**
- * vmcs02_read_shadow_follows - may the write of a read shadow be left out?
+ * vmcs02_read_shadow_follows - decide whether the write of a read shadow may be left out
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread.
@@ -62,8 +63,8 @@ static __always_inline bool vmcs02_read_shadow_follows(struct kvm_vcpu *vcpu)
 }
 
 /**
- * vmcs02_cr3_written - vmcs02 has L2's CR3 and read shadows
- * @vcpu: the vCPU, with EPT
+ * vmcs02_cr3_written - take off the mark by which stock writes L2's CR3 again
+ * @vcpu: the vCPU, with EPT; vmcs02 has L2's CR3 and read shadows
  *
  * verify=1: the mark stays, and CR3 is compared and written again.
  *
@@ -85,9 +86,9 @@ static __always_inline void vmcs02_cr3_written(struct kvm_vcpu *vcpu)
 }
 
 /**
- * vmcs02_cr3_again - CR3 is about to be written, because it is marked
+ * vmcs02_cr3_again - verify=1: compare CR3 before stock writes it, because it is marked
  * @vcpu: the vCPU
- * @cr3: the value
+ * @cr3: the value that stock writes
  *
  * Context: the vCPU's thread, which loads the root of the page tables.
  */

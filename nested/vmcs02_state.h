@@ -7,9 +7,9 @@
 
 /* Kept per vCPU. */
 struct vmcs02_memo {
-	bool read_shadow_follows;	/* prepare_vmcs02() is about to write them */
-	bool compare_cr3;		/* verify=1: when the root is loaded */
-	unsigned long cr3;		/* with this */
+	bool read_shadow_follows;	/* prepare_vmcs02() writes the read shadows next */
+	bool compare_cr3;		/* verify=1: compare CR3 when the root is loaded */
+	unsigned long cr3;		/* the value to compare with */
 };
 
 #endif /* KVM_INTEL_FAST_VMCS02_STATE_H */

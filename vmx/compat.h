@@ -14,7 +14,7 @@
 #error "kvm-intel-fast supports the kernel line 6.1 only: build against its headers and source."
 #endif
 
-/* 1 in a build with ALLOW_UNREVIEWED=1 of stock code that nobody reviewed, see scripts/apply. */
+/* 1 if ALLOW_UNREVIEWED=1 let stock code be built that nobody reviewed: see scripts/apply. */
 #ifndef FAST_UNREVIEWED
 #define FAST_UNREVIEWED 0
 #endif

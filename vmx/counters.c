@@ -4,8 +4,8 @@
  * "name value" each, summed over its vCPUs.
  *
  * Invariant: a reader never sees a freed vCPU.  kvm.ko removes the VM's debugfs
- * directory, and waits for readers, before it frees a vCPU that is online; one whose
- * creation fails never was, and readers pass it over.
+ * directory, and waits for readers, before it frees a vCPU that is online.  A vCPU
+ * whose creation fails was never online, and readers pass it over.
  */
 #include <linux/debugfs.h>
 #include <linux/kvm_host.h>
@@ -49,7 +49,7 @@ DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast);
  * the file, as it goes without KVM's own statistics.
  *
  * Context: process context, may sleep; callers may race for the same VM.
- * Return: true if the VM got the file now.
+ * Return: true if this call created the file.
  */
 bool fast_counters_show_in_debugfs(struct kvm *kvm)
 {

@@ -2,9 +2,10 @@
 /*
  * What the optimisations did, counted per vCPU and shown per VM.
  *
- * One X-macro list names every counter once.  Only the thread that runs the
- * vCPU writes its counters; readers sum over the vCPUs without a lock and may
- * miss the newest increments, as with KVM's own statistics.
+ * One X-macro list names every counter once.  The thread that runs the vCPU writes
+ * the vCPU's counters; the MMU notifier writes two of them.  Readers sum over the
+ * vCPUs without a lock and may miss the newest increments, as with KVM's own
+ * statistics.
  */
 #ifndef KVM_INTEL_FAST_COUNTERS_H
 #define KVM_INTEL_FAST_COUNTERS_H
@@ -13,8 +14,8 @@
 #include <linux/types.h>
 
 /*
- * A name in debugfs, and what it counts.  page_hold_invalidated and page_hold_referenced are
- * written by the MMU notifier, under pages_notifier.lock.
+ * Each line has a counter's name in debugfs, and says what it counts.  The MMU notifier writes
+ * page_hold_invalidated and page_hold_referenced, under pages_notifier.lock.
  */
 #define FAST_COUNTERS(COUNTER) \
 	COUNTER(debugctl_pass_through, "intercept of L1's RDMSR removed") \
@@ -104,8 +105,8 @@ struct fast_counters {
 };
 
 /**
- * FAST_MISMATCH - verify=1 found a difference from stock
- * @counters: of the vCPU
+ * FAST_MISMATCH - count and report a difference from stock that verify=1 found
+ * @counters: the vCPU's counters
  * @subject: first words of the counter <subject>_verify_mismatches
  * @fmt: what differs, without an end of line, and its arguments
  *
@@ -119,8 +120,8 @@ struct fast_counters {
 struct kvm;
 
 /*
- * For readers of debugfs.  While no vCPU is online, kvm_for_each_vcpu() of 6.1 goes on to
- * one whose creation may yet fail, and which is freed then.
+ * The loop for readers of debugfs.  While no vCPU is online, kvm_for_each_vcpu() of 6.1
+ * visits a vCPU whose creation may still fail, and which KVM then frees.
  */
 #define fast_for_each_online_vcpu(i, vcpu, kvm)			\
 	for (i = 0; ((vcpu) = kvm_get_vcpu(kvm, i)); i++)

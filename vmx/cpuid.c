@@ -2,13 +2,14 @@
 /*
  * The vCPU's CPUID entries: looked up once, and brought up to date directly.
  *
- * A few CPUID bits follow the vCPU's state.  Stock rewrites all of them, after a
- * search for each of the entries, whenever CR4.OSXSAVE or CR4.PKE changes; if L1
- * and L2 differ in one, that is twice per round trip.
+ * A few CPUID bits follow the vCPU's state.  Whenever CR4.OSXSAVE or CR4.PKE changes,
+ * stock searches for each of the entries and rewrites all of these bits.  If L1 and L2
+ * differ in one of the two CR4 bits, stock does so twice per round trip.
  *
  * Skipped: the searches, and computing the two sizes of the XSAVE area.
  * The bits themselves are all written, from the state as it is now, so that the
- * entries are at once what stock would make of them; their readers are in kvm.ko.
+ * entries are at once what stock would make of them.  Writing them cannot wait, since
+ * their readers are in kvm.ko.
  *
  * | input of stock's update	| here					|
  * |----------------------------|---------------------------------------|
@@ -20,7 +21,8 @@
  * |				| stock before it installed them	|
  *
  * Whether the guest has a feature follows from the entries and, for the features
- * asked for here, from nothing else: remembered under the same rule.
+ * asked for here, from nothing else.  So a feature is remembered, and forgotten, with
+ * the entries.
  */
 #include <linux/jhash.h>
 
@@ -30,7 +32,7 @@
 /**
  * cpuid_memo_look_up - find the entries and features of a vCPU
  * @vcpu: the vCPU
- * @memo: its memo
+ * @memo: the vCPU's memo, which is filled
  *
  * Context: the vCPU's thread, interrupts on.
  */
@@ -55,7 +57,7 @@ void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
 							  KVM_CPUID_FEATURES);
 }
 
-/* What stock does, with the entries and the sizes at hand. */
+/* Does what stock does, with the remembered entries and sizes. */
 static void write_bits(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
 {
 	if (memo->leaf_1) {
@@ -86,7 +88,7 @@ static u32 digest(struct kvm_vcpu *vcpu)
 		     vcpu->arch.cpuid_nent * sizeof(*vcpu->arch.cpuid_entries), 0);
 }
 
-/* verify=1: stock's update on top of ours may not change a byte. */
+/* verify=1: stock's update, done after ours, must not change a byte. */
 static noinline void verify_bits(struct kvm_vcpu *vcpu)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
@@ -99,7 +101,7 @@ static noinline void verify_bits(struct kvm_vcpu *vcpu)
 }
 
 /**
- * cpuid_update - CR4.OSXSAVE or CR4.PKE changed
+ * cpuid_update - bring CPUID up to date after CR4.OSXSAVE or CR4.PKE changed
  * @vcpu: the vCPU, its new CR4 in place
  *
  * Takes the place of kvm_update_cpuid_runtime() and leaves the entries as that
@@ -140,10 +142,10 @@ void cpuid_update(struct kvm_vcpu *vcpu)
 }
 
 /**
- * cpuid_verify - verify=1: is a remembered feature still the vCPU's?
+ * cpuid_verify - verify=1: compare a remembered feature with stock's answer
  * @vcpu: the vCPU
- * @ours: whether it has the feature, as remembered
- * @stocks: whether guest_cpuid_has() says so
+ * @ours: the remembered answer: the vCPU has the feature
+ * @stocks: what guest_cpuid_has() answers
  *
  * Context: the vCPU's thread.
  * Return: @stocks.
@@ -159,8 +161,8 @@ noinline bool cpuid_verify(struct kvm_vcpu *vcpu, bool ours, bool stocks)
 }
 
 /**
- * cpuid_forget - the vCPU's CPUID entries were replaced
- * @vcpu: the vCPU; its old entries are freed already
+ * cpuid_forget - forget the vCPU's CPUID entries, which were replaced
+ * @vcpu: the vCPU; KVM has already freed its old entries
  *
  * Context: KVM_SET_CPUID and KVM_SET_CPUID2, under the vCPU's mutex.
  */

@@ -22,14 +22,14 @@ static __always_inline struct cpuid_memo *cpuid_memo(struct kvm_vcpu *vcpu)
 }
 
 /**
- * cpuid_has_spec_ctrl - does the guest have IA32_SPEC_CTRL and IBRS?
+ * cpuid_has_spec_ctrl - tell whether the guest has IA32_SPEC_CTRL and IBRS
  * @vcpu: the vCPU
  *
- * Decides about the barrier on a nested exit, so it is never merely likely to be
- * right: see the head of cpuid.c.
+ * The answer decides whether a nested exit issues the barrier, so it must be right
+ * every time: see the head of cpuid.c.
  *
  * Context: the vCPU's thread, interrupts on.
- * Return: what guest_cpuid_has() would say.
+ * Return: what guest_cpuid_has() would return.
  */
 static __always_inline bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
 {
@@ -43,7 +43,7 @@ static __always_inline bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
 	return has;
 }
 
-/* Without what is remembered. */
+/* Searches the entries, without the memo. */
 static inline bool cpuid_find_tsc_aux(struct kvm_vcpu *vcpu)
 {
 	return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
@@ -51,11 +51,11 @@ static inline bool cpuid_find_tsc_aux(struct kvm_vcpu *vcpu)
 }
 
 /**
- * cpuid_has_tsc_aux - does the guest have an instruction that reads IA32_TSC_AUX?
+ * cpuid_has_tsc_aux - tell whether the guest has an instruction that reads IA32_TSC_AUX
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread, interrupts on.
- * Return: whether guest_cpuid_has() knows RDTSCP or RDPID.
+ * Return: true if guest_cpuid_has() would find RDTSCP or RDPID.
  */
 static __always_inline bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
 {

@@ -8,8 +8,8 @@
 struct kvm_cpuid_entry2;
 
 struct cpuid_memo {
-	bool valid;			/* of the entries that the vCPU has now */
-	bool sizes_valid;		/* the three members below */
+	bool valid;			/* this describes the entries that the vCPU has now */
+	bool sizes_valid;		/* the three members below are valid */
 	u64 xcr0;
 	u32 leaf_d_0_ebx;
 	u32 leaf_d_1_ebx;
@@ -17,7 +17,10 @@ struct cpuid_memo {
 	bool spec_ctrl;
 	bool tsc_aux;			/* RDTSCP or RDPID */
 
-	/* Entries that follow the vCPU's state; NULL: none, or not this one. */
+	/*
+	 * Entries with bits that follow the vCPU's state.  NULL if the vCPU lacks the entry,
+	 * or if stock would not update it.
+	 */
 	struct kvm_cpuid_entry2 *leaf_1;
 	struct kvm_cpuid_entry2 *leaf_7;
 	struct kvm_cpuid_entry2 *leaf_d_0;

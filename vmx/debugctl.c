@@ -6,21 +6,22 @@
  *
  * Inputs of the skipped answer, and who changes them:
  *  - GUEST_IA32_DEBUGCTL of vmcs01.  The register holds it while L1 runs, and
- *    L1's writes still exit: hardware answers with the field itself.
+ *    L1's writes still exit, so that hardware answers with the field itself.
  *  - The host's FREEZE_IN_SMM, which KVM puts into the field and hides from the
- *    guest: the only bit by which the two answers differ.  Another CPU may flip
- *    it at any time by IPI; kvm.ko reads the register with interrupts off
+ *    guest.  It is the only bit by which the two answers differ.  Another CPU may
+ *    flip it at any time by IPI.  kvm.ko reads the register with interrupts off
  *    before each entry and announces a change by KVM_RUN_LOAD_DEBUGCTL, after
  *    which interrupts stay off until the guest runs.
- *  - User space's MSR filter: is_valid_passthrough_msr() knows this MSR, so
- *    vmx_disable_intercept_for_msr() and vmx_msr_filter_changed() honour it.
+ *  - User space's MSR filter.  is_valid_passthrough_msr() knows this MSR, so
+ *    vmx_disable_intercept_for_msr() and vmx_msr_filter_changed() honour the filter.
  *
  * Invariant: vmcs01 lets the read pass only while its field is known to lack
- * FREEZE_IN_SMM.  vmcs02 always intercepts: its field is not vmcs12's.
+ * FREEZE_IN_SMM.  vmcs02 always intercepts the read, because its field does not
+ * hold vmcs12's value.
  *
- * KVM_RUN_LOAD_DEBUGCTL is announced once.  When KVM emulates instead of
- * entering, stock does not reload the field; the read is then intercepted until
- * the next change.
+ * kvm.ko announces each change by KVM_RUN_LOAD_DEBUGCTL once.  When KVM emulates
+ * instead of entering, stock does not reload the field; the read is then
+ * intercepted until the next change.
  */
 #include "kvm/vmx/vmx.h"
 #include "vmx/debugctl.h"
@@ -43,12 +44,12 @@ void debugctl_vcpu_created(struct kvm_vcpu *vcpu)
 }
 
 /**
- * debugctl_host_changed - the host's FREEZE_IN_SMM flipped
+ * debugctl_host_changed - set the intercept after the host's FREEZE_IN_SMM flipped
  * @vcpu: the vCPU, its host_debugctl holding the new value
  * @field_is_fresh: the current VMCS was given the new bit
  *
- * Changes the intercept in vmcs01 even while L2 runs: stock writes vmcs01's
- * field again on every nested VM exit, so it is fresh before L1 runs.
+ * Changes the intercept in vmcs01 even while L2 runs, because stock writes vmcs01's
+ * field again on every nested VM exit, so the field is fresh before L1 runs.
  *
  * Context: interrupts off.
  */
@@ -73,11 +74,12 @@ void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh)
 }
 
 /**
- * debugctl_entry_skipped - KVM emulates instead of entering the guest
+ * debugctl_entry_skipped - note that KVM emulates instead of entering the guest
  * @vcpu: the vCPU whose VM entry is skipped
- * @run_flags: kvm.ko's flags for this entry; KVM_RUN_LOAD_DEBUGCTL is lost
+ * @run_flags: kvm.ko's flags for this entry; stock loses KVM_RUN_LOAD_DEBUGCTL
  *
- * Out of line: inlined, it costs the entries that are not skipped two instructions.
+ * The function is out of line, because inlined it would cost two instructions on each
+ * entry that is not skipped.
  *
  * Context: interrupts off.
  */
@@ -88,12 +90,12 @@ void debugctl_entry_skipped(struct kvm_vcpu *vcpu, u64 run_flags)
 }
 
 /**
- * debugctl_verify - compare the hardware's answer with stock's (verify=1)
+ * debugctl_verify - verify=1: compare the hardware's answer with stock's
  * @vcpu: the vCPU about to enter
  *
- * Checked before the entry, not after the exit: L1's writes exit, so what the
- * field holds now is all that a read can return, and a wrong answer is
- * prevented rather than reported.  On a mismatch the read is intercepted.
+ * Compares before the entry, not after the exit.  L1's writes exit, so a read can
+ * return only what the field holds now, and a wrong answer is prevented rather than
+ * reported.  On a mismatch the read is intercepted.
  *
  * Context: interrupts off.
  */
@@ -121,7 +123,7 @@ void debugctl_verify(struct kvm_vcpu *vcpu)
 /**
  * debugctl_count_read - count a read of IA32_DEBUGCTL that KVM answers
  * @vcpu: the vCPU that reads
- * @host_initiated: user space reads (KVM_GET_MSRS): not an exit, not counted
+ * @host_initiated: user space reads (KVM_GET_MSRS), which is no exit and is not counted
  *
  * Context: any in which KVM emulates RDMSR.
  */

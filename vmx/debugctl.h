@@ -18,7 +18,7 @@ void debugctl_count_read(struct kvm_vcpu *vcpu, bool host_initiated);
 
 /**
  * debugctl_before_entry - bring the intercept up to date before a VM entry
- * @vcpu: the vCPU about to enter; GUEST_IA32_DEBUGCTL was reloaded if need be
+ * @vcpu: the vCPU about to enter; stock has reloaded GUEST_IA32_DEBUGCTL if necessary
  * @run_flags: kvm.ko's flags for this entry
  *
  * Context: interrupts off.

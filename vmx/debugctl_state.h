@@ -17,8 +17,10 @@
 #include <asm/msr-index.h>
 
 /**
- * debugctl_stock_answer - what stock KVM returns for an intercepted read
+ * debugctl_stock_answer - compute what stock KVM returns for an intercepted read
  * @field: GUEST_IA32_DEBUGCTL of the current VMCS
+ *
+ * Return: the field without FREEZE_IN_SMM.
  */
 static inline u64 debugctl_stock_answer(u64 field)
 {
@@ -26,10 +28,12 @@ static inline u64 debugctl_stock_answer(u64 field)
 }
 
 /**
- * debugctl_read_may_pass - may L1's RDMSR go to the hardware register?
+ * debugctl_read_may_pass - decide whether L1's RDMSR may go to the hardware register
  * @host_debugctl: IA32_DEBUGCTL of the host, whose FREEZE_IN_SMM KVM puts
- *		   into the guest's field
+ * 		   into the guest's field
  * @field_is_fresh: KVM has put that bit of @host_debugctl into the field
+ *
+ * Return: true if the hardware's answer is known to be stock's.
  */
 static inline bool debugctl_read_may_pass(u64 host_debugctl, bool field_is_fresh)
 {

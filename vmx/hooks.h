@@ -31,7 +31,7 @@
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
 
-/* 1. Life: module.c. */
+/* 1. Life.  module.c has these functions. */
 
 void fast_init(void) __init;
 void fast_vm_created(struct kvm *kvm);
@@ -43,7 +43,7 @@ void fast_vm_destroyed(struct kvm *kvm);
 
 /* 2. What L1 says.  vmcs12 is the current one, L1 runs. */
 
-/* VMPTRLD, KVM_SET_NESTED_STATE: another vmcs12, or none, is current. */
+/* VMPTRLD and KVM_SET_NESTED_STATE make another vmcs12, or none, current. */
 static __always_inline void fast_vmcs12_made_current(struct kvm_vcpu *vcpu)
 {
 	if (FAST_HAS(checks))
@@ -52,7 +52,7 @@ static __always_inline void fast_vmcs12_made_current(struct kvm_vcpu *vcpu)
 		read_back_forget(vcpu);
 }
 
-/* VMCLEAR: L1 may use the memory of the vmcs12 at @vmptr for something else. */
+/* After VMCLEAR L1 may use the memory of the vmcs12 at @vmptr for another purpose. */
 static __always_inline void fast_vmcs12_cleared(struct kvm_vcpu *vcpu, gpa_t vmptr)
 {
 	if (FAST_HAS(context))
@@ -93,7 +93,7 @@ static __always_inline void fast_entry_given_up(struct kvm_vcpu *vcpu)
 		checks_given_up(vcpu);
 }
 
-/* A nested entry fails, which L1 sees as an exit.  In any order: checks, pages. */
+/* A nested entry fails, which L1 sees as an exit.  The order of checks and pages is free. */
 static __always_inline void fast_entry_failed(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
 {
 	if (FAST_HAS(pages))
@@ -104,7 +104,7 @@ static __always_inline void fast_entry_failed(struct kvm_vcpu *vcpu, const struc
 
 /* 3. What the world says. */
 
-/* KVM_SET_CPUID*: the entries are others, and the old ones are freed. */
+/* KVM_SET_CPUID* has replaced the CPUID entries, and freed the old ones. */
 static __always_inline void fast_cpuid_changed(struct kvm_vcpu *vcpu)
 {
 	if (FAST_HAS(cpuid))
@@ -129,19 +129,22 @@ static __always_inline void fast_state_saved(struct kvm_vcpu *vcpu)
 
 /* 4. VMRESUME and VMLAUNCH, in the order of stock's path. */
 
-/* Stock copies the shadow VMCS to vmcs12.  Not called: stock's copy.  True: done. */
+/* Stock copies the shadow VMCS to vmcs12.  True if vmcs12 is up to date without that. */
 static __always_inline bool fast_entry_copy_in(struct kvm_vcpu *vcpu)
 {
 	return shadow_copy_in_for_entry(vcpu);
 }
 
-/* Stock checks controls and host state.  True: they passed before.  After the copy-in. */
+/*
+ * Stock checks controls and host state.  True if they would pass, as before.  The copy-in
+ * comes first, because the checks compare vmcs12 as L1 wrote it.
+ */
 static __always_inline bool fast_entry_checks(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	return checks_passed(vcpu, vmcs12);
 }
 
-/* Stock reads these of vmcs01, which need not be current: read before, then. */
+/* Stock reads these three of vmcs01.  If vmcs01 is not current, they were read before. */
 static __always_inline u8 fast_entry_rvi(struct kvm_vcpu *vcpu)
 {
 	return shadow_rvi(vcpu);
@@ -157,15 +160,15 @@ static __always_inline u64 fast_entry_bndcfgs(struct kvm_vcpu *vcpu)
 	return shadow_guest_bndcfgs(vcpu);
 }
 
-/* Stock loads a VMCS and makes it current, whatever was. */
+/* Stock has loaded a VMCS and made it current, whatever was current before. */
 static __always_inline void fast_vmcs_switched(struct kvm_vcpu *vcpu)
 {
 	shadow_window_end(vcpu);
 }
 
 /*
- * Stock maps the pages that vmcs12 names, and merges the MSR bitmap.  True: vmcs02 has
- * them; with verify=1 stock merges the MSR bitmap nevertheless.
+ * Stock maps the pages that vmcs12 names, and merges the MSR bitmap.  True if vmcs02 has
+ * both already; with verify=1 stock merges the MSR bitmap nevertheless.
  */
 static __always_inline bool fast_entry_pages(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
@@ -175,28 +178,28 @@ static __always_inline bool fast_entry_pages(struct kvm_vcpu *vcpu, struct vmcs1
 	return false;
 }
 
-/* Stock maps one page: kvm_vcpu_map().  The walk and the reference, if it is held. */
+/* Stock maps one page by kvm_vcpu_map().  If it is held, walk and reference are left out. */
 static __always_inline int fast_entry_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 					  struct kvm_host_map *map)
 {
 	return pages_map(vcpu, which, gfn, map);
 }
 
-/* Stock gives L1's MSR bitmap back: kvm_vcpu_unmap(). */
+/* Stock gives L1's MSR bitmap back by kvm_vcpu_unmap(). */
 static __always_inline void fast_entry_unmap(struct kvm_vcpu *vcpu, enum held_page which,
 					     struct kvm_host_map *map)
 {
 	pages_unmap(vcpu, which, map, false);
 }
 
-/* Stock merges @l1 into @l0.  True: vmcs02's bitmap is up to date. */
+/* Stock merges @l1 into @l0.  True if vmcs02's bitmap is up to date without that. */
 static __always_inline bool fast_entry_msr_bitmap(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12,
 						  unsigned long **l1, unsigned long **l0)
 {
 	return msr_bitmap_update(vcpu, vmcs12, l1, l0);
 }
 
-/* Stock has merged: with verify=1, on top. */
+/* Stock has merged, with verify=1 on top of our merge. */
 static __always_inline void fast_entry_merged(struct kvm_vcpu *vcpu, unsigned long *l1,
 					      unsigned long *l0)
 {
@@ -209,7 +212,10 @@ static __always_inline void fast_entry_pages_mapped(struct kvm_vcpu *vcpu, struc
 	pages_settle(vcpu, vmcs12);
 }
 
-/* Stock checks guest state.  True: only what is in guest memory is left, and has this @code. */
+/*
+ * Stock checks guest state.  True if only the check of what is in guest memory is left;
+ * @code is then the failure code of that check.
+ */
 static __always_inline bool fast_entry_guest_checks(struct kvm_vcpu *vcpu,
 						    enum vm_entry_failure_code *code)
 {
@@ -219,32 +225,32 @@ static __always_inline bool fast_entry_guest_checks(struct kvm_vcpu *vcpu,
 	return true;
 }
 
-/* All checks passed, done by stock or left out. */
+/* All checks passed; stock did them, or they were left out. */
 static __always_inline void fast_entry_checked(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	if (!checks_hit(vcpu))
 		checks_done(vcpu, vmcs12);
 }
 
-/* prepare_vmcs02() sets CR0 and CR4, and then their read shadows: @follow; or has done so. */
+/* Called before prepare_vmcs02() sets CR0, CR4 and their read shadows (@follow), and after. */
 static __always_inline void fast_entry_read_shadows(struct kvm_vcpu *vcpu, bool follow)
 {
 	vmcs02_read_shadows_follow(vcpu, follow);
 }
 
-/* Stock writes a read shadow with CR0 or CR4.  True: prepare_vmcs02() writes it next. */
+/* Stock writes a read shadow with CR0 or CR4.  True if prepare_vmcs02() writes it next. */
 static __always_inline bool fast_entry_read_shadow_follows(struct kvm_vcpu *vcpu)
 {
 	return vmcs02_read_shadow_follows(vcpu);
 }
 
-/* Stock sets up the MMU for the other level's paging: kvm_init_mmu(). */
+/* Stock sets up the MMU for the other level's paging by kvm_init_mmu(). */
 static __always_inline void fast_init_mmu(struct kvm_vcpu *vcpu)
 {
 	mmu_roles_init(vcpu);
 }
 
-/* Stock does so for L1's EPT: kvm_init_shadow_ept_mmu(). */
+/* Stock sets up the MMU for L1's EPT by kvm_init_shadow_ept_mmu(). */
 static __always_inline void fast_init_ept_mmu(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
 					      bool ad, gpa_t eptp)
 {
@@ -263,7 +269,7 @@ static __always_inline void fast_cr3_written_again(struct kvm_vcpu *vcpu, unsign
 	vmcs02_cr3_again(vcpu, cr3);
 }
 
-/* Stock starts L2's preemption timer: hrtimer_start(). */
+/* Stock starts L2's preemption timer by hrtimer_start(). */
 static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t deadline)
 {
 	preemption_timer_start(vcpu, deadline);
@@ -271,13 +277,13 @@ static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t dead
 
 /* 5. Any entry, L1's or L2's; and what a write of EFER or CR4 changes for it. */
 
-/* Stock searches which user-return MSRs the guest needs.  True: known. */
+/* Stock searches which user-return MSRs the guest needs.  True if we know them. */
 static __always_inline bool fast_setup_uret_msrs(struct vcpu_vmx *vmx, bool load_efer)
 {
 	return user_return_setup(vmx, load_efer);
 }
 
-/* Stock has searched: verify=1. */
+/* Stock has searched, because of verify=1 or because this part is off. */
 static __always_inline void fast_uret_msrs_set_up(struct vcpu_vmx *vmx)
 {
 	user_return_verify(vmx);
@@ -288,7 +294,7 @@ static __always_inline bool fast_has_efer(void)
 	return user_return_has_efer();
 }
 
-/* The guest's value of a user-return MSR changed: does hardware need it now? */
+/* The guest's value of a user-return MSR changed.  True if hardware needs it now. */
 static __always_inline bool fast_uret_msr_changed(struct vcpu_vmx *vmx, unsigned int slot)
 {
 	if (user_return_wanted(vmx, slot))
@@ -297,7 +303,7 @@ static __always_inline bool fast_uret_msr_changed(struct vcpu_vmx *vmx, unsigned
 	return false;
 }
 
-/* Preemption off: stock loads the user-return MSRs that the guest needs. */
+/* Preemption off.  Stock loads the user-return MSRs for which this is true. */
 static __always_inline bool fast_uret_msr_wanted(struct vcpu_vmx *vmx, unsigned int slot)
 {
 	return user_return_wanted(vmx, slot);
@@ -308,13 +314,13 @@ static __always_inline void fast_uret_msrs_loaded(struct vcpu_vmx *vmx)
 	user_return_loaded(vmx);
 }
 
-/* Stock brings CPUID up to date after a write of CR4: kvm_update_cpuid_runtime(). */
+/* Stock brings CPUID up to date after a write of CR4 by kvm_update_cpuid_runtime(). */
 static __always_inline void fast_update_cpuid(struct kvm_vcpu *vcpu)
 {
 	cpuid_update(vcpu);
 }
 
-/* Preemption off.  Stock copies vmcs12 to the shadow VMCS.  True: stock still has to. */
+/* Preemption off.  Stock copies vmcs12 to the shadow VMCS.  True if stock must. */
 static __always_inline bool fast_shadow_is_behind(struct kvm_vcpu *vcpu)
 {
 	return shadow_before_entry(vcpu);
@@ -346,7 +352,7 @@ static __always_inline void fast_debugctl_read(struct kvm_vcpu *vcpu, bool host_
 
 /* 6. L2 exits to L1, in the order of stock's path. */
 
-/* Stock cancels L2's preemption timer: hrtimer_cancel(). */
+/* Stock cancels L2's preemption timer by hrtimer_cancel(). */
 static __always_inline void fast_exit_timer(struct kvm_vcpu *vcpu)
 {
 	preemption_timer_stop(vcpu);
@@ -358,19 +364,19 @@ static __always_inline ktime_t fast_timer_remaining(struct kvm_vcpu *vcpu)
 	return preemption_timer_remaining(vcpu);
 }
 
-/* Stock leaves the rare fields in vmcs02.  True: L1 can read one without an exit. */
+/* Stock leaves the rare fields in vmcs02.  True if L1 can read one without an exit. */
 static __always_inline bool fast_exit_wants_rare(struct kvm_vcpu *vcpu)
 {
 	return shadow_wants_rare(vcpu);
 }
 
-/* Stock reads back the access rights of CS and SS: left to who looks at them. */
+/* Stock reads back the access rights of CS and SS.  This waits until someone looks. */
 static __always_inline void fast_exit_read_back(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	read_back_at_exit(vcpu, vmcs12);
 }
 
-/* Stock syncs the rare fields, since someone looks: those two as well. */
+/* Stock syncs the rare fields, since someone looks; the access rights of CS and SS follow. */
 static __always_inline void fast_read_back_now(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	read_back_now(vcpu, vmcs12);
@@ -381,32 +387,32 @@ static __always_inline bool fast_read_back_waits_for(struct kvm_vcpu *vcpu, unsi
 	return read_back_waits_for(vcpu, field);
 }
 
-/* Stock copies vmcs12 to the shadow VMCS before it enters L1: here, vmcs01 not yet loaded. */
+/* Stock copies vmcs12 to the shadow VMCS before it enters L1.  Here vmcs01 is not loaded yet. */
 static __always_inline void fast_exit_copy_out(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 {
 	shadow_copy_out_early(vcpu, vm_exit_reason);
 }
 
-/* Stock searches CPUID for IA32_SPEC_CTRL, of which an IBPB depends. */
+/* Stock searches CPUID for IA32_SPEC_CTRL, on which an IBPB depends. */
 static __always_inline bool fast_has_spec_ctrl(struct kvm_vcpu *vcpu)
 {
 	return cpuid_has_spec_ctrl(vcpu);
 }
 
-/* Stock describes L1's segments one by one.  True: they are loaded. */
+/* Stock describes L1's segments one by one.  True if they are loaded. */
 static __always_inline bool fast_exit_segments(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	return host_segments_load(vcpu, vmcs12);
 }
 
-/* Stock has loaded them: with verify=1, on top. */
+/* Stock has loaded them, with verify=1 on top of what we loaded. */
 static __always_inline void fast_exit_segments_loaded(struct kvm_vcpu *vcpu)
 {
 	if (unlikely(fast_verify()))
 		host_segments_verify(vcpu);
 }
 
-/* Stock marks the pages that L2 used in the log of dirty pages.  True: nothing logs. */
+/* Stock marks the pages that L2 used in the log of dirty pages.  True if nothing logs. */
 static __always_inline bool fast_exit_logs_nothing(struct kvm_vcpu *vcpu)
 {
 	return pages_log_nothing(vcpu);
@@ -418,13 +424,13 @@ static __always_inline void fast_exit_pages(struct kvm_vcpu *vcpu)
 	pages_put(vcpu, true);
 }
 
-/* Stock copies the shadow VMCS to vmcs12 where L1 or user space needs it.  True: done. */
+/* Stock copies the shadow VMCS to vmcs12 where L1 or user space needs it.  True if done. */
 static __always_inline bool fast_copy_in(struct kvm_vcpu *vcpu)
 {
 	return shadow_copy_in(vcpu);
 }
 
-/* Stock writes a field that L1 may only read to the shadow VMCS: fast_vmcs12_written() did. */
+/* Stock writes a read-only field to the shadow VMCS.  True if fast_vmcs12_written() did. */
 static __always_inline bool fast_has_shadow(struct kvm_vcpu *vcpu)
 {
 	return shadow_of(vcpu);
@@ -432,7 +438,7 @@ static __always_inline bool fast_has_shadow(struct kvm_vcpu *vcpu)
 
 /* 7. The current VMCS. */
 
-/* A VMCS is new, or stock reads all of it to print it: what is remembered must not serve. */
+/* A VMCS is new, or stock reads and prints all fields; remembered values must not serve. */
 static __always_inline void fast_vmcs_unknown(struct loaded_vmcs *loaded_vmcs)
 {
 	if (FAST_HAS(known_fields))

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The highest interrupt that the virtual APIC has requested, when there is none.
+ * The search for the highest interrupt that the virtual APIC has requested, when
+ * there is none.
  *
- * With APIC virtualization stock looks for it at every VM entry, byte by byte from
- * the top; there is nearly never one.  This reads the eight words at once first.
+ * With APIC virtualization stock searches at every VM entry, byte by byte from the
+ * top, and nearly never finds an interrupt.  irr_highest() first reads the eight
+ * words at once.
  *
- * Skipped: the search in words that are all zero.  Nothing is remembered.
+ * Skipped: the search, when all eight words are zero.  Nothing is remembered.
  */
 #ifndef KVM_INTEL_FAST_IRR_H
 #define KVM_INTEL_FAST_IRR_H
@@ -15,11 +17,11 @@
 #include "vmx/params.h"
 
 /**
- * irr_highest - the highest requested interrupt
+ * irr_highest - find the highest requested interrupt
  * @vcpu: the vCPU
  *
  * Context: any.
- * Return: what kvm_lapic_find_highest_irr() would: a vector, or -1.
+ * Return: what kvm_lapic_find_highest_irr() would return: a vector, or -1.
  */
 static __always_inline int irr_highest(struct kvm_vcpu *vcpu)
 {

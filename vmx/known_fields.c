@@ -7,13 +7,13 @@
 DEFINE_PER_CPU(struct known_fields *, current_known_fields);
 
 /**
- * known_field_verify - does a field have the value that we know?
+ * known_field_verify - verify=1: compare a field with its remembered value
  * @known: of the current VMCS
- * @field: its encoding
- * @n: its number in @known
+ * @field: the field's encoding
+ * @n: the field's number in @known
  *
- * Context: any in which VMREAD is possible; verify=1.
- * Return: whether it has; if not, its value is forgotten.
+ * Context: any in which VMREAD is possible.
+ * Return: true if the field holds the value; if not, the value is forgotten.
  */
 noinline bool known_field_verify(struct known_fields *known, unsigned long field, int n)
 {

@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * VMCS fields that nothing but our own VMWRITE changes: no VMWRITE of the value
- * that such a field has already, and no VMREAD of it.
+ * VMCS fields that nothing but our own VMWRITE changes.  A VMWRITE of the value that
+ * such a field already holds is left out, and so is a VMREAD of the field.
  *
- * Both switches between L1 and L2 write some twenty of them, nearly always with
- * the value that was there.
+ * Both switches between L1 and L2 write some twenty of these fields, nearly always with
+ * the value that the field holds.
  *
- * Which fields: KNOWN_FIELDS.  VM exits do not save them (KVM sets neither "save
+ * KNOWN_FIELDS lists the fields.  VM exits do not save them (KVM sets neither "save
  * IA32_PAT" nor "save IA32_EFER" in a VMCS that it runs), and VMFUNC, which could
  * change the EPT pointer, has no function enabled.  VM_ENTRY_INTR_INFO_FIELD is known
- * only while its valid bit is clear: a VM exit clears that bit and no other.  None of
- * the fields is one of the major controls, whose values stock remembers itself.
+ * only while its valid bit is clear, because a VM exit clears that bit and no other.
+ * None of the fields is one of the major controls, whose values stock remembers itself.
  *
  * | who writes a field | how we know | mutants |
  * |---|---|---|
- * | vmcs_write*() with a constant field | this is in it | `known-field-value-not-compared` |
- * | the same with a variable field (a segment) | everything forgotten | none: no writer today |
+ * | vmcs_write*() with a constant field | it calls known_field_write() |
+ *   `known-field-value-not-compared` |
+ * | the same with a variable field (a segment) | all is forgotten | none: no writer today |
  * | a VM exit | VM_ENTRY_INTR_INFO_FIELD alone | `known-field-cleared-by-exit` |
  * | a new VMCS | alloc_loaded_vmcs() forgets | `known-fields-of-freed-vmcs` |
  * | a thread that is scheduled in meanwhile | preemption is off |
  *   `known-field-written-preemptibly` |
  *
- * __vmcs_writel() is used for a shadow VMCS only.  VMCLEAR, another CPU, power management:
- * a VMCS keeps its contents.
+ * Only a shadow VMCS is written by __vmcs_writel().  VMCLEAR, a move to another CPU and
+ * power management change nothing, because a VMCS keeps its contents.
  *
- * What is known belongs to a struct loaded_vmcs.  The per-CPU pointer is set where
- * per_cpu(current_vmcs) is.  A thread that is moved to another CPU between reading
- * the pointer and using it still has its own vCPU's.
+ * The remembered values belong to a struct loaded_vmcs.  The per-CPU pointer is set where
+ * per_cpu(current_vmcs) is set.  A thread that is moved to another CPU between reading
+ * the pointer and using it still has its own vCPU's values.
  *
  * A preempted thread writes fields when it is scheduled again (kvm_arch_vcpu_load()
- * writes the TSC offset).  So what is remembered and the VMWRITE are one step, with
+ * writes the TSC offset).  So remembering a value and the VMWRITE are one step, with
  * preemption off from known_field_write() to known_field_written(); no interrupt
- * writes one of the fields.  A write that is left out needs no such step: it is as if
- * it came before the preemption, or after.
+ * writes one of the fields.  A write that is left out needs no such step, because it is
+ * as if it came before the preemption, or after.
  */
 #ifndef KVM_INTEL_FAST_KNOWN_FIELDS_H
 #define KVM_INTEL_FAST_KNOWN_FIELDS_H
@@ -79,18 +80,18 @@ enum known_field {
 
 /* Member "known" of struct loaded_vmcs. */
 struct known_fields {
-	u32 valid;		/* bit n: value[n] is what the field has */
+	u32 valid;		/* bit n: field n holds value[n] */
 	u64 value[NR_KNOWN_FIELDS];
 	struct fast_counters *counters;
-	u64 skipped;		/* since the VMCS became current */
+	u64 skipped;		/* VMWRITEs left out since the VMCS became current */
 };
 
-/* Of the current VMCS. */
+/* The known fields of the current VMCS. */
 DECLARE_PER_CPU(struct known_fields *, current_known_fields);
 
 bool known_field_verify(struct known_fields *known, unsigned long field, int n);
 
-/* NR_KNOWN_FIELDS: not one of them. */
+/* Returns the field's number, or NR_KNOWN_FIELDS if it is none of KNOWN_FIELDS. */
 static __always_inline int known_field(unsigned long field)
 {
 	static const unsigned int encoding[NR_KNOWN_FIELDS] = {
@@ -108,14 +109,14 @@ static __always_inline int known_field(unsigned long field)
 }
 
 /**
- * known_field_write - a field of the current VMCS is about to be written
- * @field: its encoding
- * @value: what will be written, unless it is there already
+ * known_field_write - decide whether a field of the current VMCS must be written
+ * @field: the field's encoding
+ * @value: the value to be written
  *
  * Context: any in which VMWRITE is possible.
- * Return: true if the field has this value, and need not be written.  Otherwise the
- * caller writes it, and calls known_field_written(); until then preemption is off if
- * the field is one of KNOWN_FIELDS, or variable, and this part of the switch is on.
+ * Return: true if the field holds this value, and need not be written.  Otherwise the
+ * caller writes the field, and calls known_field_written(); until then preemption is off
+ * if the field is one of KNOWN_FIELDS, or variable, and this part of the switch is on.
  */
 static __always_inline bool known_field_write(unsigned long field, u64 value)
 {
@@ -147,8 +148,8 @@ static __always_inline bool known_field_write(unsigned long field, u64 value)
 }
 
 /**
- * known_field_written - a field for which known_field_write() returned false is written
- * @field: its encoding
+ * known_field_written - end the write of a field for which known_field_write() returned false
+ * @field: the field's encoding
  *
  * Context: that of known_field_write().
  */
@@ -163,12 +164,12 @@ static __always_inline void known_field_written(unsigned long field)
 }
 
 /**
- * known_field_read - a field of the current VMCS is about to be read
- * @field: its encoding
- * @value: where its value goes, if it is known
+ * known_field_read - read a field of the current VMCS without VMREAD, if its value is known
+ * @field: the field's encoding
+ * @value: set to the field's value, if that is known
  *
  * Context: any in which VMREAD is possible.
- * Return: true if it is known.
+ * Return: true if the value is known; false if the caller must read the field.
  */
 static __always_inline bool known_field_read(unsigned long field, unsigned long *value)
 {
@@ -190,8 +191,10 @@ static __always_inline bool known_field_read(unsigned long field, unsigned long 
 }
 
 /**
- * known_fields_forget - a VMCS is new, or about to be dumped, which shows what it has
+ * known_fields_forget - forget the values of all fields of a VMCS
  * @known: of this VMCS
+ *
+ * For a VMCS that is new, or that is about to be dumped: a dump must show what the VMCS holds.
  *
  * Context: any; the vCPU's thread, if the VMCS is in use.
  */
@@ -201,8 +204,8 @@ static inline void known_fields_forget(struct known_fields *known)
 }
 
 /**
- * known_fields_load - a VMCS becomes current
- * @known: of this VMCS
+ * known_fields_load - make the known fields of a VMCS the current ones
+ * @known: of the VMCS that becomes current
  * @counters: of its vCPU
  *
  * Context: preemption off.

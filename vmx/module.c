@@ -41,7 +41,7 @@ MODULE_PARM_DESC(enlightened_vmcs, "Use the enlightened VMCS when running on Hyp
 MODULE_PARM_DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM entry");
 
 /**
- * fast_init - the module is being loaded
+ * fast_init - set up the module when it is loaded
  *
  * Context: before any VM, after stock has registered the user-return MSRs.
  */
@@ -70,7 +70,7 @@ void fast_vm_created(struct kvm *kvm)
  * fast_vcpu_created - set up what kvm-intel-fast keeps for a vCPU
  * @vcpu: the vCPU, its vmcs01 allocated and stock's intercepts in place
  *
- * Cannot fail: everything set up here is optional.
+ * It cannot fail, because everything that it sets up is optional.
  *
  * Context: process context, vCPU not yet visible to anyone.
  */
@@ -83,7 +83,7 @@ void fast_vcpu_created(struct kvm_vcpu *vcpu)
 }
 
 /**
- * fast_vmxon - L1 enters VMX operation
+ * fast_vmxon - set up what kvm-intel-fast keeps while L1 is in VMX operation
  * @vcpu: the vCPU, vmcs01 current; stock has set up all that it keeps for nested guests
  *
  * Context: the vCPU's thread, may sleep.
@@ -97,10 +97,11 @@ void fast_vmxon(struct kvm_vcpu *vcpu)
 }
 
 /**
- * fast_vmxoff - L1 leaves VMX operation, or stock ends that
+ * fast_vmxoff - end what fast_vmxon() and nested entries began
  * @vcpu: the vCPU, not in L2; stock has yet to free what it keeps for nested guests
  *
- * The pages are put before the contexts, which hold them.
+ * Called when L1 leaves VMX operation, or stock ends VMX operation for L1.  The pages are
+ * put before the contexts are freed, because the contexts hold the pages.
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */
@@ -115,7 +116,7 @@ void fast_vmxoff(struct kvm_vcpu *vcpu)
 }
 
 /**
- * fast_vcpu_freed - end what was kept for a vCPU
+ * fast_vcpu_freed - free what kvm-intel-fast keeps for a vCPU
  * @vcpu: the vCPU, its nested state freed
  *
  * Context: the thread that destroys the vCPU.

@@ -2,8 +2,8 @@
 /*
  * The module's parameters.
  *
- * They are read-only after load: no optimisation has to cope with being switched while
- * a guest runs.
+ * They are read-only after load, so that no optimisation has to cope with being switched
+ * while a guest runs.
  */
 #include <linux/bits.h>
 #include <linux/module.h>
@@ -36,7 +36,7 @@ bool __ro_after_init adaptive_shadow = true;
 module_param(adaptive_shadow, bool, 0444);
 MODULE_PARM_DESC(adaptive_shadow, "Choose per vCPU the fields of VMCS shadowing by what exits; needs shadow_copy (default Y)");
 
-/* A number, not a flag: 2 is for a switch that stays inside the entry loop. */
+/* A number and no flag, because 2 is kept for a switch that stays inside the entry loop. */
 static uint __ro_after_init fast_switch = 1;
 module_param(fast_switch, uint, 0444);
 MODULE_PARM_DESC(fast_switch, "Leave out the parts of a switch between L1 and L2 whose inputs did not change: 0 none, 1 those of fast_switch_parts (default 1)");
@@ -44,7 +44,7 @@ MODULE_PARM_DESC(fast_switch, "Leave out the parts of a switch between L1 and L2
 DEFINE_STATIC_KEY_ARRAY_TRUE(fast_switch_key, NR_FAST_SWITCH_PARTS);
 static ulong __ro_after_init fast_switch_parts = BIT(NR_FAST_SWITCH_PARTS) - 1;
 module_param(fast_switch_parts, ulong, 0444);
-MODULE_PARM_DESC(fast_switch_parts, "Mask of these parts, see Documentation/switch.md (default all)");
+MODULE_PARM_DESC(fast_switch_parts, "Mask of the parts that fast_switch=1 leaves out, see Documentation/switch.md (default all)");
 
 /**
  * fast_params_init - make the parameters consistent

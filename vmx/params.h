@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The module's parameters, and what they switch on. */
+/* The module's parameters, and the static keys that they set. */
 #ifndef KVM_INTEL_FAST_PARAMS_H
 #define KVM_INTEL_FAST_PARAMS_H
 
@@ -8,9 +8,9 @@
 #include <linux/types.h>
 
 /*
- * Is a subject part of this build?  Kbuild links those that the applied patches call, by
- * patches/<line>/series.  Without its patch a subject must not hear of anything: it could
- * act on what stock still does.
+ * FAST_HAS() is true if a subject is part of this build.  Kbuild links the subjects that the
+ * applied patches call, by patches/<line>/series.  Without its patch a subject must not be
+ * notified of anything, because it could act on what stock still does.
  */
 #define FAST_HAS(subject)	__is_defined(FAST_HAS_##subject)
 
@@ -22,8 +22,8 @@ extern bool shadow_copy;
 extern bool adaptive_shadow;
 
 /*
- * The parts of the world switch between L1 and L2 that can be left out while
- * their inputs are what they were; bit numbers of fast_switch_parts.
+ * The parts of the world switch between L1 and L2 that can be left out while their
+ * inputs are unchanged.  The values are bit numbers of fast_switch_parts.
  */
 enum fast_switch_part {
 	FAST_SWITCH_CPUID,		/* vmx/cpuid.c */
@@ -40,8 +40,8 @@ enum fast_switch_part {
 };
 
 /*
- * Parameters verify and fast_switch_parts.  Static keys: the hot paths ask for each
- * some thirty times per L2 exit, and what is switched off shall cost nothing.
+ * The parameters verify and fast_switch_parts.  They are static keys, because the hot paths
+ * ask for each some thirty times per L2 exit, and what is switched off must cost nothing.
  */
 DECLARE_STATIC_KEY_FALSE(fast_verify_key);
 extern struct static_key_true fast_switch_key[NR_FAST_SWITCH_PARTS];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What kvm-intel-fast adds to a vCPU and to a VM: the state of each subject.
- * Included by the stock vmx.h, so it may not include it.
+ * Stock's vmx.h includes this header, so this header must not include vmx.h.
  */
 #ifndef KVM_INTEL_FAST_STATE_H
 #define KVM_INTEL_FAST_STATE_H
@@ -21,12 +21,15 @@
 struct nested_contexts;
 struct vmcs_shadow;
 
-/* Member "fast" of struct vcpu_vmx: touched by the vCPU's thread alone. */
+/*
+ * Member "fast" of struct vcpu_vmx.  The vCPU's thread alone writes it, but for
+ * holds.any_stale and two counters, which the MMU notifier writes too (pages_notifier.c).
+ */
 struct fast_vcpu {
 	struct fast_counters counters;
 	struct page_holds holds;
 	struct nested_contexts *contexts;	/* NULL outside VMX operation */
-	struct nested_context *context;		/* of the last nested entry */
+	struct nested_context *context;		/* that of the last nested entry */
 	struct cpuid_memo cpuid;
 	struct user_return_memo user_return;
 	struct checks_memo checks;

@@ -8,8 +8,8 @@
  * each, and loads all of these before the next VM entry.  Both switches between
  * L1 and L2 write EFER.
  *
- * Skipped: the searches, since slots are fixed once the module is loaded; and
- * loading them, while every MSR that is needed has the guest's value already.
+ * Skipped: the searches, since slots are fixed once the module is loaded; and loading
+ * the MSRs, while every MSR that the guest needs already holds the guest's value.
  *
  * | input | who changes it | how we know | mutants |
  * |---|---|---|---|
@@ -22,8 +22,8 @@
  *   otherwise user_return_set() | `user-return-change-missed` |
  * | EFER as such an MSR (no "load IA32_EFER") | a write of EFER | always loaded again |
  *   `user-return-efer-kept` |
- * | what the MSR has | preemption, return to user space | stock clears guest_uret_msrs_loaded,
- *   and nothing is skipped | none: stock acts |
+ * | what the MSR holds | preemption, return to user space | stock clears
+ *   guest_uret_msrs_loaded, and nothing is skipped | none: stock acts |
  */
 #include "kvm/vmx/vmx.h"
 #include "vmx/user_return.h"
@@ -42,7 +42,7 @@ static u8 __init slot_of(u32 msr)
 }
 
 /**
- * user_return_init - find the slots
+ * user_return_init - find the slots of the MSRs
  *
  * Context: module load, after stock has registered the MSRs.
  */
@@ -67,11 +67,12 @@ static void mismatch(struct vcpu_vmx *vmx, const char *what, int slot)
 }
 
 /**
- * user_return_verify - stock has decided which MSRs the guest needs, too
+ * user_return_verify - verify=1: compare our decision with stock's
  * @vmx: the vCPU, after user_return_setup() returned false
  *
- * Compares that decision with ours, and what the MSRs have if they were not to be loaded
- * again.  Stock loads them all after this.
+ * Stock has decided which MSRs the guest needs, too.  This compares its decision with ours,
+ * and checks the values of the MSRs that were not to be loaded again.  Stock loads all of
+ * them after this.
  *
  * Context: the vCPU's thread.
  */

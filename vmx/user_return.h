@@ -12,9 +12,9 @@ void user_return_init(void) __init;
 void user_return_verify(struct vcpu_vmx *vmx);
 
 /**
- * user_return_has_efer - does this CPU have EFER?
+ * user_return_has_efer - tell whether this CPU has EFER
  *
- * Return: whether vmx_find_uret_msr() would find it.
+ * Return: true if vmx_find_uret_msr() would find it.
  */
 static __always_inline bool user_return_has_efer(void)
 {
@@ -22,11 +22,11 @@ static __always_inline bool user_return_has_efer(void)
 }
 
 /**
- * user_return_wanted - does the guest need its value of an MSR in hardware?
+ * user_return_wanted - tell whether the guest needs its value of an MSR in hardware
  * @vmx: the vCPU
  * @slot: of the MSR in vmx->guest_uret_msrs
  *
- * Return: true if so.
+ * Return: true if the guest needs it.
  */
 static __always_inline bool user_return_wanted(struct vcpu_vmx *vmx, unsigned int slot)
 {
@@ -36,7 +36,7 @@ static __always_inline bool user_return_wanted(struct vcpu_vmx *vmx, unsigned in
 }
 
 /**
- * user_return_loaded - the MSRs that the guest needs were loaded
+ * user_return_loaded - note that the MSRs that the guest needs were loaded
  * @vmx: the vCPU
  *
  * Context: preemption off, between loading them and VM entry.
@@ -47,7 +47,7 @@ static __always_inline void user_return_loaded(struct vcpu_vmx *vmx)
 }
 
 /**
- * user_return_set - the guest's value of an MSR changed, but was not loaded
+ * user_return_set - note that the guest's value of an MSR changed, but was not loaded
  * @vmx: the vCPU
  * @slot: of the MSR in vmx->guest_uret_msrs
  *
@@ -59,13 +59,13 @@ static __always_inline void user_return_set(struct vcpu_vmx *vmx, unsigned int s
 }
 
 /**
- * user_return_setup - the guest's EFER was written
+ * user_return_setup - decide which MSRs the guest needs after its EFER was written
  * @vmx: the vCPU, its new EFER in place
  * @load_efer: EFER is one of the MSRs; its value may have changed
  *
  * Context: the vCPU's thread; interrupts on.
- * Return: true if all is done; false if stock has to decide, after which
- * user_return_verify() follows.
+ * Return: true if nothing is left to do; false if stock must decide, and then call
+ * user_return_verify().
  */
 static __always_inline bool user_return_setup(struct vcpu_vmx *vmx, bool load_efer)
 {

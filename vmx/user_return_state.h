@@ -7,7 +7,7 @@
 
 #include <asm/msr-index.h>
 
-/* Slots, a bit each; 0 if this CPU has none of them. */
+/* Each member is a mask of slots; 0 if this CPU has none of its MSRs. */
 struct user_return_slots {
 	u8 syscall;	/* STAR, LSTAR, SYSCALL_MASK */
 	u8 efer;
@@ -19,15 +19,15 @@ struct user_return_slots {
 struct user_return_memo {
 	u8 wanted;	/* the guest needs its value: stock's load_into_hardware */
 	/*
-	 * The MSR has the guest's value, if vmx->guest_uret_msrs_loaded; without
-	 * meaning otherwise.
+	 * The MSR holds the guest's value.  Without meaning unless
+	 * vmx->guest_uret_msrs_loaded is set.
 	 */
 	u8 in_hardware;
 };
 
 /**
- * user_return_changed - the guest's value of an MSR changed, but was not loaded
- * @memo: the vCPU's
+ * user_return_changed - note that the guest's value of an MSR changed, but was not loaded
+ * @memo: the vCPU's memo
  * @slot: of the MSR
  */
 static __always_inline void user_return_changed(struct user_return_memo *memo, unsigned int slot)
@@ -36,14 +36,14 @@ static __always_inline void user_return_changed(struct user_return_memo *memo, u
 }
 
 /**
- * user_return_update - the guest's EFER was written
- * @memo: the vCPU's
- * @slots: of this CPU
+ * user_return_update - decide which MSRs the guest needs after its EFER was written
+ * @memo: the vCPU's memo
+ * @slots: the slots of this CPU's MSRs
  * @efer: the guest's new value
  * @has_tsc_aux: the guest has RDTSCP or RDPID
  * @load_efer: EFER is one of the MSRs; its value may have changed
  *
- * Return: true if an MSR that the guest needs may have another value than the guest's.
+ * Return: true if an MSR that the guest needs may hold another value than the guest's.
  */
 static __always_inline bool user_return_update(struct user_return_memo *memo,
 					       const struct user_return_slots *slots, u64 efer,
