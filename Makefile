@@ -119,6 +119,10 @@ help:
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
 	@echo 'make history  what stock KVM costs as L0, release by release (KERNELS="6.1 7.3")'
 	@echo 'make clean    remove build/'
+	@echo 'PARAMS=       module parameters for make load, as in PARAMS="verify=1"'
+	@echo 'SERIES=       build stock with another folder of patches/, as in SERIES=regressions'
+	@echo 'ONLY=         build these patches of the series, as in ONLY="0007 0012"; groups of make test'
+	@echo 'RERUN=1       make test: run the stock machines that were kept, too, and compare'
 
 .PHONY: FORCE
 FORCE:

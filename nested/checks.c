@@ -164,7 +164,7 @@ void checks_given_up(struct kvm_vcpu *vcpu)
 /**
  * checks_failed - note that stock's checks of controls, host state or guest state failed
  * @vcpu: the vCPU, in the VM entry for which checks_passed() was asked.  Nothing happens if
- * 	it is in none, because an instruction fails for another reason.
+ *	it is in none, because an instruction fails for another reason.
  *
  * Context: the vCPU's thread.
  */

@@ -35,7 +35,7 @@ static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_i
  * msr_bitmap_reuse - bring vmcs02's MSR bitmap up to date while the controls are unchanged
  * @vcpu: the vCPU, on its way into L2
  * @context: of the current vmcs12, which uses an MSR bitmap; vmcs02's bitmap is
- * 	this context's merge, made with the same controls as now
+ *	this context's merge, made with the same controls as now
  * @vmcs12: the current vmcs12
  * @l1: L1's page, mapped
  *

@@ -72,7 +72,7 @@ static void a_hold_serves_its_page_alone(struct kunit *test)
 	}
 }
 
-/* The reference: is one of the page's bytes in the range?  The ends decide. */
+/* The reference: true if one of the page's bytes is in the range.  The ends decide. */
 static bool byte_in_range(unsigned long uhva, unsigned long start, unsigned long end)
 {
 	unsigned long byte;

@@ -323,7 +323,7 @@ static noinline void put_slowly(struct kvm_vcpu *vcpu, bool dirty)
  * pages_put - give up the use of the pages that vmcs12 names
  * @vcpu: the vCPU; nothing happens if it uses none
  * @dirty: L2 ran, so the virtual-APIC page and the posted-interrupt descriptor
- * 	count as written to
+ *	count as written to
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */

@@ -13,12 +13,12 @@
  * So invalidate_range_start() takes that reference then, before it returns; the vCPU
  * gives it back at its nested exit.  Who sees whom:
  *
- * 	vCPU at entry		notifier		vCPU at exit
- * 	fast.context = ...
- * 	in_use = OF_ENTRY	any_stale = true	in_use = UNUSED
- * 	barrier			barrier			barrier
- * 	test any_stale		test in_use		test any_stale
- * 				test fast.context
+ *	vCPU at entry		notifier		vCPU at exit
+ *	fast.context = ...
+ *	in_use = OF_ENTRY	any_stale = true	in_use = UNUSED
+ *	barrier			barrier			barrier
+ *	test any_stale		test in_use		test any_stale
+ *				test fast.context
  *
  * One of the two always sees the other.
  *

@@ -128,7 +128,7 @@ void shadow_do_fall_behind(struct kvm_vcpu *vcpu)
 	shadow->behind = true;
 }
 
-/* Copies in the fields that stock would copy in and that L1 may not write in the set. */
+/* Copies in what stock would copy in, but for the fields that L1 may write in the set. */
 static noinline void copy_in_stale(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
 {
 	unsigned int field;

@@ -133,7 +133,7 @@ static __always_inline bool shadow_copy_in(struct kvm_vcpu *vcpu)
  * Leaves the window open, where that is allowed.
  *
  * Context: the vCPU's thread; returns with preemption disabled if the window is
- * 	    open.
+ *	    open.
  * Return: as shadow_copy_in().
  */
 static __always_inline bool shadow_copy_in_for_entry(struct kvm_vcpu *vcpu)
@@ -196,7 +196,7 @@ static __always_inline bool shadow_before_entry(struct kvm_vcpu *vcpu)
  * has changed since.
  *
  * Context: the vCPU's thread; returns with preemption disabled if it opened the
- * 	    window, and vmx_switch_vmcs() must follow.
+ *	    window, and vmx_switch_vmcs() must follow.
  */
 static __always_inline void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 {

@@ -161,7 +161,7 @@ static void what_needs_fresh_rare_fields(struct kunit *test)
 
 /* --------------------------------------------------------------- policy -- */
 
-/* Does the second of two exits, "distance" nested entries apart, make it join? */
+/* True if the second of two exits, "distance" nested entries apart, makes a field join. */
 static bool joins_after(u32 start, u32 distance)
 {
 	struct shadow_bucket bucket = {};

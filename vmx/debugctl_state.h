@@ -30,7 +30,7 @@ static inline u64 debugctl_stock_answer(u64 field)
 /**
  * debugctl_read_may_pass - decide whether L1's RDMSR may go to the hardware register
  * @host_debugctl: IA32_DEBUGCTL of the host, whose FREEZE_IN_SMM KVM puts
- * 		   into the guest's field
+ *		   into the guest's field
  * @field_is_fresh: KVM has put that bit of @host_debugctl into the field
  *
  * Return: true if the hardware's answer is known to be stock's.

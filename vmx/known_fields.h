@@ -22,7 +22,7 @@
  * | a thread that is scheduled in meanwhile | preemption is off |
  *   `known-field-written-preemptibly` |
  *
- * Only a shadow VMCS is written by __vmcs_writel().  VMCLEAR, a move to another CPU and
+ * __vmcs_writel() writes a shadow VMCS and no other.  VMCLEAR, a move to another CPU and
  * power management change nothing, because a VMCS keeps its contents.
  *
  * The remembered values belong to a struct loaded_vmcs.  The per-CPU pointer is set where

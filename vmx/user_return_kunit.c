@@ -124,7 +124,7 @@ static void guest_finds_its_values(struct kunit *test, bool efer_is_one)
 			break;
 		}
 	}
-	/* EFER as such an MSR is loaded again each time; else much is left out. */
+	/* EFER as such an MSR is loaded again each time; otherwise much is left out. */
 	if (efer_is_one)
 		KUNIT_EXPECT_EQ(test, m.kept, 0);
 	else

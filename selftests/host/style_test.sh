@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # style_test.sh [KDIR] - checkpatch --strict and sparse are clean on our kernel
-# code; imports go one way; every file names its licence; two pages fit the tests
+# code; imports go one way; every file names its licence; pages fit the code and the tests
 #
 # KDIR is the build folder of a kernel (default: of the lab's Debian kernel).
 set -uo pipefail
@@ -86,6 +86,7 @@ check "sparse: the module" sparse_is_clean
 check "sparse: the modules of the machines" others_are_clean
 check "imports go one way" imports_go_one_way
 check "every file names its licence" licensed
+check "operating.md names every parameter, counter and warning" selftests/host/operating_page
 check "each line of a table \"how we know\" has a mutant" selftests/mutants/inputs
 check "the page of what the tests reach has all groups and names" selftests/reach --check
 finish
