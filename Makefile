@@ -9,7 +9,7 @@
 #   ALLOW_UNREVIEWED=1 build although nobody reviewed the stock code of this kernel
 #   SERIES= a folder of patches/<line>/variants/, as in SERIES=2017: stock with these
 #          patches, and without ours
-#   ONLY=  numbers of our patches, as in ONLY="0007 0012": without the others, but for
+#   PATCHES= numbers of our patches, as in PATCHES="0007 0012": without the others, but for
 #          0001 and 0002, which they need
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
 
@@ -21,13 +21,13 @@ KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
 	$(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V)))
 KSRC ?=
 SERIES ?=
-ONLY ?=
-export ALLOW_UNREVIEWED ONLY
+PATCHES ?=
+export ALLOW_UNREVIEWED PATCHES
 empty :=
 
 release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
-out := build/$(release)$(if $(SERIES),-$(SERIES))$(if $(ONLY),-$(subst $(empty) ,+,$(ONLY)))
+out := build/$(release)$(if $(SERIES),-$(SERIES))$(if $(PATCHES),-$(subst $(empty) ,+,$(PATCHES)))
 module := $(out)/kvm-intel-$(or $(SERIES),fast).ko
 sources := $(wildcard vmx/*.[ch] nested/*.[ch])
 tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
@@ -120,8 +120,9 @@ help:
 	@echo 'make history  what stock KVM costs as L0, release by release (KERNELS="6.1 7.3")'
 	@echo 'make clean    remove build/'
 	@echo 'PARAMS=       module parameters for make load, as in PARAMS="verify=1"'
-	@echo 'SERIES=       build stock with another folder of patches/, as in SERIES=regressions'
-	@echo 'ONLY=         build these patches of the series, as in ONLY="0007 0012"; groups of make test'
+	@echo 'SERIES=       stock with patches/<line>/variants/ and without ours, as in SERIES=2017'
+	@echo 'PATCHES=      build these patches of the series, as in PATCHES="0007 0012"'
+	@echo 'ONLY=         groups of make test, as in ONLY="kunit load"'
 	@echo 'RERUN=1       make test: run the stock machines that were kept, too, and compare'
 
 .PHONY: FORCE

@@ -44,11 +44,11 @@ applies_alone() { # NUMBER
 	mkdir -p "$work/stock/arch/x86"
 	cp "$kernel/source/Makefile" "$work/stock"
 	(cd "$kernel/source" && ls -d $stock_members | xargs cp -r --parents -t "$work/stock") &&
-		ONLY=$1 scripts/apply "$line" "$work/stock"
+		PATCHES=$1 scripts/apply "$line" "$work/stock"
 }
 
 runs_alone() { # NUMBER
-	make ONLY="$1" KDIR="$kernel/build" KSRC="$kernel/source" &&
+	make PATCHES="$1" KDIR="$kernel/build" KSRC="$kernel/source" &&
 		"$top/selftests/lab/run" --kernel mini --time-limit 300 \
 			--kvm-intel "build/$(basename "$(ls -d build/*-"$1")")/kvm-intel-fast.ko" \
 			--file "$programs/vmx_dirty_log_test" --file "$programs/state_test" \
