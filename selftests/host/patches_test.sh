@@ -14,14 +14,14 @@ top=$(cd "$here/../.." && pwd)
 . "$here/lab_kernel.sh"
 
 arguments 0 99 "$@"
-kernel=$("$top/selftests/lab/kernel" mini) || exit 1
-programs=$("$top/selftests/kvm/build") || exit 1
 line=6.1
 series=$top/patches/$line/series
 all=$(sed -n 's/^\([0-9]*\)-.*/\1/p' "$series" | tail -n +3)
 for number; do
 	grep -qx "$number" <<< "$all" || wrong_call "'$number' is no patch after 0002 of patches/$line/series"
 done
+kernel=$("$top/selftests/lab/kernel" mini) || exit 1
+programs=$("$top/selftests/kvm/build") || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/clone"
