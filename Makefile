@@ -7,6 +7,8 @@
 #   KSRC=  kernel source tree, package linux-source-X.Y or its tarball (default: that
 #          package of the headers' version, installed or taken from the archive)
 #   ALLOW_UNREVIEWED=1 build although nobody reviewed the stock code of this kernel
+#   KERNEL= instead of both: a kernel of selftests/lab/kernel, as in KERNEL=6.12 (Debian's
+#          newest of that line), fetched into the cache
 #   SERIES= a folder of patches/<line>/variants/, as in SERIES=2017: stock with these
 #          patches, and without ours
 #   PATCHES= numbers of our patches, as in PATCHES="0007 0012": without the others, but for
@@ -16,6 +18,14 @@
 SHELL := /bin/bash
 .SUFFIXES:
 
+KERNEL ?=
+ifneq ($(KERNEL),)
+ifeq ($(filter-out all,$(or $(MAKECMDGOALS),all)),)
+kernel := $(shell selftests/lab/kernel '$(KERNEL)')
+KDIR := $(kernel)/build
+KSRC := $(kernel)/source
+endif
+endif
 running := /lib/modules/$(shell uname -r)/build
 KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
 	$(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V)))

@@ -35,6 +35,6 @@ def kernel_directory(name):
             raise SetupError('%s holds no vmlinux; expected a directory as made by '
                              'selftests/lab/kernel' % name)
         return os.path.abspath(name)
-    if '=' not in name:
+    if name in ('debian', 'mini', 'debug'):
         choose_kernel()
     return tool('kernel', name)
