@@ -3,14 +3,17 @@
 #ifndef KVM_INTEL_FAST_MMU_ROLES_STATE_H
 #define KVM_INTEL_FAST_MMU_ROLES_STATE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
+
+#include "vmx/compat.h"
 
 /* The bits of CR0, CR4 and EFER that a role is made of, SDM "Control Registers". */
 #define MMU_ROLE_CR0	(BIT_ULL(31) | BIT_ULL(16))			/* PG, WP */
 #define MMU_ROLE_CR4	(BIT_ULL(4) | BIT_ULL(5) | BIT_ULL(12) |	/* PSE, PAE, LA57 */ \
 			 BIT_ULL(20) | BIT_ULL(21) | BIT_ULL(22))	/* SMEP, SMAP, PKE */
 #define MMU_ROLE_EFER	(BIT_ULL(10) | BIT_ULL(11))			/* LMA, NX */
-#define MMU_ROLE_HFLAGS	(BIT_ULL(5) | BIT_ULL(6))	/* KVM's: guest mode, SMM */
+#define MMU_ROLE_HFLAGS	(FAST_HFLAGS_GUEST_MODE | FAST_HFLAGS_SMM)
 
 struct mmu_role_memo {
 	u64 inputs;		/* mmu_role_inputs() */

@@ -22,10 +22,10 @@ static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_i
 	u64 different = 0;
 	int i;
 
-#pragma GCC unroll 9
+#pragma GCC unroll 16
 	for (i = 0; i < MSR_BITMAP_WORDS; i++)
 		different |= in->l1[i] ^ READ_ONCE(l1[msr_bitmap_word[i]]);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
 	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
 		different |= in->l01[i] ^ l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
 	return !different;

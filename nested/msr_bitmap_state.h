@@ -18,6 +18,8 @@
 #include <linux/types.h>
 #include <asm/vmx.h>
 
+#include "vmx/compat.h"
+
 /* SDM, "MSR-Bitmap Address": byte offsets of the four parts of the page. */
 #define READ_LOW		0x000
 #define READ_HIGH		0x400
@@ -31,7 +33,7 @@
  * Words that the merge reads and writes.  The first MSR_BITMAP_X2APIC_WORDS are
  * of the x2APIC range; the others are merged with vmcs01's.
  */
-#define MSR_BITMAP_WORDS		9
+#define MSR_BITMAP_WORDS		(9 + FAST_MSR_BITMAP_FLUSH_CMD)
 #define MSR_BITMAP_X2APIC_WORDS		5
 #define MSR_BITMAP_X2APIC_READ_WORDS	4
 #define MSR_BITMAP_L01_WORDS		(MSR_BITMAP_WORDS - MSR_BITMAP_X2APIC_WORDS)
@@ -46,6 +48,9 @@ static const u16 msr_bitmap_word[MSR_BITMAP_WORDS] = {
 	MSR_BITMAP_WORD(WRITE_LOW, 0x48),	/* SPEC_CTRL, PRED_CMD */
 	MSR_BITMAP_WORD(READ_HIGH, 0xc0000100),	/* FS, GS, KERNEL_GS base */
 	MSR_BITMAP_WORD(WRITE_HIGH, 0xc0000100),
+#if FAST_MSR_BITMAP_FLUSH_CMD
+	MSR_BITMAP_WORD(WRITE_LOW, 0x10b),	/* FLUSH_CMD */
+#endif
 };
 
 /* Secondary controls of vmcs12 that select what the x2APIC part takes from L1. */
@@ -78,6 +83,9 @@ static inline void msr_bitmap_merge(const struct msr_bitmap_inputs *in, u64 *mer
 {
 	static const u64 merged_bits[MSR_BITMAP_L01_WORDS] = {
 		BIT_ULL(8), BIT_ULL(8) | BIT_ULL(9), 7, 7,
+#if FAST_MSR_BITMAP_FLUSH_CMD
+		BIT_ULL(0x10b % 64),
+#endif
 	};
 	u64 writes = 0;
 	int i;

@@ -91,7 +91,7 @@ static __always_inline void read_back_now(struct kvm_vcpu *vcpu, struct vmcs12 *
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct fast_vcpu *fast = &vmx->fast;
 
-	if (!fast->read_back.stale || evmptr_is_valid(vmx->nested.hv_evmcs_vmptr))
+	if (!fast->read_back.stale || fast_has_evmcs12(vmx))
 		return;
 	read_back(vmcs12);
 	fast->read_back.stale = false;

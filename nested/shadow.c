@@ -49,8 +49,6 @@
  * with which L2 was entered.  User space sees the same here: of these fields, those that
  * are not in the set are kept in "stale"; the set's others are not copied in.
  */
-#include <asm/unaligned.h>
-
 #include "nested/checks.h"
 #include "nested/shadow.h"
 #include "kvm/vmx/nested.h"
@@ -277,7 +275,7 @@ bool shadow_do_copy_out(struct kvm_vcpu *vcpu)
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(evmptr_is_valid(vmx->nested.hv_evmcs_vmptr)))
+	if (unlikely(fast_has_evmcs12(vmx)))
 		return false;
 	if (unlikely(shadow->pending ||
 		     (adaptive_shadow && shadow_is_due(shadow->entries, shadow->census_at))) &&
@@ -312,7 +310,7 @@ void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 		return;
 	if (!shadow->info_known || !vmx->nested.shadow_written_known || shadow->pending ||
 	    vmx->nested.current_vmptr == INVALID_GPA ||
-	    evmptr_is_valid(vmx->nested.hv_evmcs_vmptr))
+	    fast_has_evmcs12(vmx))
 		return;
 
 	preempt_disable();

@@ -52,8 +52,8 @@ void cpuid_memo_look_up(struct kvm_vcpu *vcpu, struct cpuid_memo *memo)
 	if (entry && (cpuid_entry_has(entry, X86_FEATURE_XSAVES) ||
 		      cpuid_entry_has(entry, X86_FEATURE_XSAVEC)))
 		memo->leaf_d_1 = entry;
-	if (vcpu->arch.kvm_cpuid_base)
-		memo->kvm_features = kvm_find_cpuid_entry(vcpu, vcpu->arch.kvm_cpuid_base |
+	if (fast_kvm_cpuid_base(vcpu))
+		memo->kvm_features = kvm_find_cpuid_entry(vcpu, fast_kvm_cpuid_base(vcpu) |
 							  KVM_CPUID_FEATURES);
 }
 

@@ -16,7 +16,6 @@
 #ifndef KVM_INTEL_FAST_HOOKS_H
 #define KVM_INTEL_FAST_HOOKS_H
 
-#include "kvm/vmx/evmcs.h"
 #include "kvm/vmx/nested.h"
 #include "vmx/cpuid.h"
 #include "vmx/debugctl.h"
