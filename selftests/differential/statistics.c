@@ -52,10 +52,19 @@ static void statistics_of(int fd)
 	}
 }
 
-/* Not after a storm: how often a page is faulted in depends on time then. */
+/*
+ * Not after a storm: how often a page is faulted in depends on time then.  Of a VM that KVM
+ * has given up (KVM_BUG_ON()) only that is known.
+ */
 void user_statistics(void)
 {
+	int fd;
+
 	if (storm.ran)
 		return;
-	statistics_of(__vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL));
+	fd = __vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL);
+	if (fd < 0)
+		record("no statistics", errno);
+	else
+		statistics_of(fd);
 }

@@ -16,7 +16,7 @@ top=$(cd "$here/../.." && pwd)
 arguments 0 99 "$@"
 line=6.1
 series=$top/patches/$line/series
-all=$(sed -n 's/^\([0-9]*\)-.*/\1/p' "$series" | tail -n +3)
+all=$(grep -v '^#' "$series" | grep -oE '(^|/)[0-9]{4}-' | tr -cd '0-9\n' | tail -n +3)
 for number; do
 	grep -qx "$number" <<< "$all" || wrong_call "'$number' is no patch after 0002 of patches/$line/series"
 done
@@ -35,8 +35,8 @@ git_am_takes_the_series() {
 		git -c user.name=test -c user.email=test@test.invalid commit -q -m stock || return 1
 	# shellcheck disable=SC2046 # a name per word
 	git -c user.name=test -c user.email=test@test.invalid am -q \
-		$(grep -o '^0[^ ]*' "$series" | sed "s,^,$top/patches/$line/,") || return 1
-	[ "$(git log --oneline | wc -l)" = $(($(grep -c '^0' "$series") + 1)) ]
+		$(grep -v '^#' "$series" | sed "s,^,$top/patches/$line/,; s/ .*//") || return 1
+	[ "$(git log --oneline | wc -l)" = $(($(grep -vc '^#' "$series") + 1)) ]
 }
 
 applies_alone() { # NUMBER

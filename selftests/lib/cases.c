@@ -3,6 +3,7 @@
  * Runs the cases of a test: see cases.h.
  */
 #include <sys/mount.h>
+#include <sys/utsname.h>
 
 #include "kvm_util.h"
 #include "processor.h"
@@ -52,6 +53,17 @@ void run_cases(const struct test_case *cases, unsigned int count, char **names)
 	for (case_number = 0; case_number < count; case_number++)
 		if (wanted(cases[case_number].name, names))
 			run_case(&cases[case_number]);
+}
+
+bool kernel_is_at_least(unsigned int version, unsigned int patchlevel)
+{
+	unsigned int its_version, its_patchlevel;
+	struct utsname name;
+
+	TEST_ASSERT(!uname(&name) &&
+		    sscanf(name.release, "%u.%u", &its_version, &its_patchlevel) == 2,
+		    "no release");
+	return its_version > version || (its_version == version && its_patchlevel >= patchlevel);
 }
 
 bool verify_is_on(void)

@@ -43,6 +43,9 @@ bool verify_is_on(void);
 /* Of a case that needs two CPUs: where there is one only, the case is skipped. */
 bool two_cpus_are_online(void);
 
+/* Of a case about what KVM does since that release. */
+bool kernel_is_at_least(unsigned int version, unsigned int patchlevel);
+
 /* verify=1 found no mismatch of @subject; it has compared, if @compared. */
 void expect_verified(const char *subject, bool compared);
 
