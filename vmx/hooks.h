@@ -10,7 +10,6 @@
  * Sections 1 to 3 and 7 only notify.  They ask FAST_HAS(), since a subject may be left
  * out of the build, with the patch that calls it.  To section 7 belongs known_fields.h,
  * too, which vmx_ops.h calls: the headers that this one needs cannot include it.
- *
  * Context, unless stated otherwise: the vCPU's thread, interrupts and preemption on.
  */
 #ifndef KVM_INTEL_FAST_HOOKS_H
@@ -134,10 +133,7 @@ static __always_inline bool fast_entry_copy_in(struct kvm_vcpu *vcpu)
 	return shadow_copy_in_for_entry(vcpu);
 }
 
-/*
- * Stock checks controls and host state.  True if they would pass, as before.  The copy-in
- * comes first, because the checks compare vmcs12 as L1 wrote it.
- */
+/* Stock checks controls and host state, after the copy-in.  True if they passed before. */
 static __always_inline bool fast_entry_checks(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	return checks_passed(vcpu, vmcs12);
