@@ -50,6 +50,12 @@ plain_project() {
 	plain_path "the folder of this project" "$(head -n 1 <<< "$top")" "call it by its other name"
 }
 
+# copy_project FOLDER - this project's files, as git knows them and would take them, into FOLDER
+copy_project() {
+	(cd "$(dirname "${BASH_SOURCE[0]}")/.." &&
+		git ls-files -z --cached --others --exclude-standard | xargs -0 cp -p --parents -t "$1")
+}
+
 # Where what is expensive is kept.
 cache_folder() { echo "${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}"; }
 

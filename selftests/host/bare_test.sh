@@ -55,8 +55,7 @@ in_root() {
 
 first_command() {
 	mkdir -p "$root/root/project"
-	(cd "$top" && git ls-files -z --cached --others --exclude-standard |
-		xargs -0 cp --parents -t "$root/root/project")
+	copy_project "$root/root/project"
 	in_root 'make bench QUICK=1' > "$work/bench.txt" || return 1
 	cat "$work/bench.txt"
 	grep -q 'L2 CPUID' "$work/bench.txt" && ls "$root"/root/project/build/bench/*-fast.json

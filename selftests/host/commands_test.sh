@@ -24,7 +24,7 @@ work=$(mktemp -d) && [ -d "$work" ] || exit 1
 trap 'rm -rf "$work"' EXIT
 copy=$work/project
 mkdir "$copy" "$work/bin" "$work/home" "$work/tmp" || exit 1
-(cd "$top" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp -p --parents -t "$copy")
+copy_project "$copy"
 cd "$copy" || exit 1
 for stub in $stubs; do
 	printf '#!/bin/sh\necho "%s $*" >> "%s/called"\nexit 1\n' "$stub" "$work" > "$work/bin/$stub"

@@ -11,7 +11,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/selftests/tap.sh"
-. "$here/lab_kernel.sh"
 
 arguments 0 99 "$@"
 line=6.1
@@ -20,12 +19,13 @@ all=$(grep -v '^#' "$series" | grep -oE '(^|/)[0-9]{4}-' | tr -cd '0-9\n' | tail
 for number; do
 	grep -qx "$number" <<< "$all" || wrong_call "'$number' is no patch after 0002 of patches/$line/series"
 done
+"$top/selftests/setup" || exit 1
 kernel=$("$top/selftests/lab/kernel" mini) || exit 1
 programs=$("$top/selftests/kvm/build") || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/clone"
-(cd "$top" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work/clone")
+copy_project "$work/clone"
 cd "$work/clone" || exit 1
 
 git_am_takes_the_series() {

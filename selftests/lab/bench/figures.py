@@ -8,6 +8,7 @@ resolved with the /proc/kallsyms of the same run: L0 boots with nokaslr.
 import bisect
 import collections
 import functools
+import glob
 import json
 import os
 
@@ -34,6 +35,15 @@ MSR_FLUSH_CMD = '0x10b'
 L1D_FLUSH_LINES = 16 * 4096 // 64
 OTHER = '(user mode, and less than one instruction)'
 PAGE_MAP_FUNCTIONS = ('kvm_vcpu_map', '__kvm_vcpu_map')
+
+
+def read_runs(directory):
+    """The figure sets of a bench that wrote into directory; [] if it wrote none."""
+    runs = []
+    for path in sorted(glob.glob(os.path.join(directory, '*.json'))):
+        with open(path, encoding='utf-8') as file:
+            runs.append(json.load(file))
+    return runs
 
 
 class Symbols:

@@ -6,9 +6,7 @@ A flame graph shows where every counted instruction of L0 was, by call stack:
 nothing is sampled.  Those of one L1 have the same scale.
 """
 
-import glob
 import html
-import json
 import os
 import zlib
 
@@ -201,10 +199,7 @@ def page(all_runs):
 
 def write(directory):
     """Read the bench's JSON in directory, write report.html beside it; its path."""
-    runs = []
-    for path in sorted(glob.glob(os.path.join(directory, '*.json'))):
-        with open(path, encoding='utf-8') as file:
-            runs.append(json.load(file))
+    runs = figures.read_runs(directory)
     order = list(tables.ROWS)
     runs.sort(key=lambda run: (run['l1'] == 'linux', run['mitigations'] != 'off',
                                order.index(run['row']) if run['row'] in order else len(order)))
