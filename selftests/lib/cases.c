@@ -25,11 +25,15 @@ void begin_test(void)
 
 static bool wanted(const char *name, char **names)
 {
-	if (!*names)
-		return true;
-	while (*names && strcmp(*names, name))
-		names++;
-	return *names;
+	bool chosen = false, named = false;
+
+	for (; *names; names++) {
+		if (**names == '-' && !strcmp(*names + 1, name))
+			return false;
+		chosen |= **names != '-';
+		named |= !strcmp(*names, name);
+	}
+	return named || !chosen;
 }
 
 static void run_case(const struct test_case *this)

@@ -34,7 +34,10 @@ extern unsigned int case_number;	/* of the one that runs, in its table */
 /* What a program needs before its first line: VMX, the VMs' files in debugfs; TAP's head. */
 void begin_test(void);
 
-/* Print the plan, and run the cases that @names, the command line's words, name; none are all. */
+/*
+ * Print the plan, and run the cases that @names, the command line's words, name: NAME, or all
+ * if there is no such word; -NAME leaves one out.
+ */
 void run_cases(const struct test_case *cases, unsigned int count, char **names);
 
 /* Of a case that is about verify=1: where that is off, the case is skipped. */
