@@ -97,6 +97,22 @@ package_version() {
 		sed -n 's/^installed //p'
 }
 
+# header_version KDIR - the version of the kernel that a build folder belongs to, as in 6.1.192
+header_version() {
+	awk '$2 == "LINUX_VERSION_MAJOR" { v = $3 }
+	     $2 == "LINUX_VERSION_PATCHLEVEL" { p = $3 }
+	     $2 == "LINUX_VERSION_SUBLEVEL" { print v "." p "." $3 }' \
+		"$1/include/generated/uapi/linux/version.h"
+}
+
+# line_suite LINE FIELD - of patches/LINE/suite, the suite of the kernels (1) or of their compiler
+# (2); nothing where the line has no such file
+line_suite() {
+	local file
+	file=$(dirname "${BASH_SOURCE[0]}")/../patches/$1/suite
+	[ ! -f "$file" ] || awk -v field="$2" '!/^#/ { print $field }' "$file"
+}
+
 # What the build and scripts/review need of a kernel source tree.
 stock_members="Makefile arch/x86/kvm virt/kvm include/linux/kvm_host.h include/linux/kvm_types.h
 arch/x86/include/asm/kvm_host.h arch/x86/include/asm/vmx.h"
