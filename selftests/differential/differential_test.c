@@ -42,7 +42,7 @@ static void create_vm(void)
 	unsigned int i;
 
 	vm = image_vm();
-	vm_create_irqchip(vm);
+	vm_complete(vm);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
 	image_handlers(vm, on_exception);
 	vcpu_init_descriptor_tables(vcpu);

@@ -12,6 +12,8 @@
 #define IMAGE_BYTES	0x200000ul
 #define VECTORS		256
 #define CODE_SELECTOR	0x8		/* of the library */
+#define PRESENT		1ull		/* bits of a page-table entry */
+#define WRITABLE	2ull
 
 static uint8_t *image;		/* the segments, read once */
 static size_t image_used;
@@ -57,7 +59,7 @@ static uint64_t *table_of(struct kvm_vm *vm, uint64_t entry)
 
 uint64_t *page_table(struct kvm_vm *vm, uint64_t address)
 {
-	uint64_t *table = table_of(vm, vm->pgd);
+	uint64_t *table = table_of(vm, vm_pgd(vm));
 
 	table = table_of(vm, table[address >> 39 & 511]);
 	table = table_of(vm, table[address >> 30 & 511]);
@@ -66,7 +68,7 @@ uint64_t *page_table(struct kvm_vm *vm, uint64_t address)
 
 void page_map(uint64_t *table, uint64_t address)
 {
-	table[address >> 12 & 511] = address | PTE_PRESENT_MASK | PTE_WRITABLE_MASK;
+	table[address >> 12 & 511] = address | PRESENT | WRITABLE;
 }
 
 static void image_load(struct kvm_vm *vm)
@@ -83,7 +85,7 @@ static void image_load(struct kvm_vm *vm)
 
 struct kvm_vm *image_vm(void)
 {
-	struct kvm_vm *vm = ____vm_create(VM_MODE_DEFAULT, 0);
+	struct kvm_vm *vm = vm_create_barebones();
 
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS_THP, 0, 0,
 				    (IMAGE_ADDRESS + IMAGE_BYTES) / PAGE_BYTES, 0);
@@ -99,9 +101,11 @@ void image_handlers(struct kvm_vm *vm, void (*handler)(struct ex_regs *))
 	unsigned long stub;
 	int i;
 
-	vm->idt = vm_vaddr_alloc_page(vm);
-	vm->handlers = vm_vaddr_alloc_page(vm);
-	entry = addr_gva2hva(vm, vm->idt);
+	if (!vm_idt(vm)) {
+		vm_idt(vm) = vm_vaddr_alloc_page(vm);
+		vm->handlers = vm_vaddr_alloc_page(vm);
+	}
+	entry = addr_gva2hva(vm, vm_idt(vm));
 	handlers = addr_gva2hva(vm, vm->handlers);
 	for (i = 0; i < VECTORS; i++) {
 		stub = (unsigned long)(&idt_handlers)[i];

@@ -29,7 +29,6 @@
 #define FIRST_VECTOR	0x31
 #define VECTOR_STEP	0x13	/* so that each word of the IRR has its turn */
 #define EXIT_REASON_TIMER	52
-#define APIC_SELF_IPI	0x3f0
 #define EVENT_VALID	BIT(31)	/* an external interrupt */
 #define SLOWNESS	10	/* of L2's microseconds: the debug kernel needs time */
 #define RFLAGS_IF	BIT(9)
@@ -363,8 +362,8 @@ static int run(void)
 	case UCALL_SYNC:
 		return uc.args[1];
 	case UCALL_ABORT:
-		EXPECT(false, "in the guest, line %lu: %s (%ld, %ld)", uc.args[1],
-		       (char *)uc.args[0], uc.args[2], uc.args[3]);
+		EXPECT(false, "in the guest, line %lu: %s %s", (unsigned long)uc.args[GUEST_LINE],
+		       (char *)uc.args[0], guest_said(uc));
 		return FINISHED;
 	default:
 		return FINISHED;

@@ -54,7 +54,7 @@ static uint64_t hostile_address(void)
 	const uint64_t choices[] = {
 		0, 1, 0xfff, 0x1000, memory_size - 0x1000, memory_size, memory_size + 0x1000,
 		1ull << 36, (1ull << 52) - 0x1000, 1ull << 63, -1ull, -0x1000ull, 0xfee00000,
-		vm->pgd, vmx_pages->vmcs_gpa, vmx_pages->vmxon_gpa, vmx_pages->msr_gpa,
+		vm_pgd(vm), vmx_pages->vmcs_gpa, vmx_pages->vmxon_gpa, vmx_pages->msr_gpa,
 		address_in_memory(), address_in_memory() & ~0xfffull,
 		address_in_memory() & ~0xfffull, random_number() | 1,
 	};

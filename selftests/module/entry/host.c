@@ -31,8 +31,8 @@ uint64_t run(void)
 		return 0x99;
 	switch (get_ucall(vcpu, &uc)) {
 	case UCALL_ABORT:
-		EXPECT(false, "guest, line %llu: %s: %#llx %#llx", uc.args[1],
-		       (char *)uc.args[0], uc.args[2], uc.args[3]);
+		EXPECT(false, "guest, line %lu: %s %s", (unsigned long)uc.args[GUEST_LINE],
+		       (char *)uc.args[0], guest_said(uc));
 		return UCALL_DONE;
 	default:
 		return uc.cmd;

@@ -266,7 +266,7 @@ static void acknowledge(void)
 	vmwrite(VM_EXIT_CONTROLS, exit | VM_EXIT_ACK_INTR_ON_EXIT);
 	vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin | PIN_BASED_EXT_INTR_MASK);
 	for (i = 0; i < request.count; i++) {
-		x2apic_write_reg(APIC_SELF_IPI_REG, VECTOR + i % 16);
+		x2apic_write_reg(APIC_SELF_IPI, VECTOR + i % 16);
 		IS(enter(L2_NOTHING), EXIT_REASON_EXTERNAL_INTERRUPT);
 		FIELD_IS(VM_EXIT_INTR_INFO, VALID | (VECTOR + i % 16));
 		x2apic_write_reg(APIC_EOI, 0);

@@ -30,7 +30,6 @@
 #define MSR_SYSENTER_ESP 0x175
 #define VALID		BIT(31)
 #define FAILED_ENTRY	BIT(31)
-#define APIC_SELF_IPI_REG 0x3f0
 #define SMRAM		0x1000000
 #define SMRAM_SIZE	0x10000
 #define SMRAM_SLOT	(BIT(16) | 11)	/* of the address space that SMM sees */
