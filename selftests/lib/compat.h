@@ -72,31 +72,30 @@ typedef gva_t vm_vaddr_t;
 #define vm_vaddr_alloc_page		vm_alloc_page
 #define vm_pgd(vm)			((vm)->mmu.pgd)
 
-/* A VM has one EPT: the first of its vCPUs makes it. */
+/* A VM has one EPT, which the first of its vCPUs makes: from this page on nothing is mapped. */
+static sparsebit_idx_t ept_end __maybe_unused;
+
 static inline void prepare_eptp(struct vmx_pages *vmx, struct kvm_vm *vm, uint32_t memslot)
 {
-	if (!vm->stage2_mmu.pgd_created)
+	if (!vm->stage2_mmu.pgd_created) {
 		vm_enable_ept(vm);
+		ept_end = 0;
+	}
 	vmx->eptp_gpa = vm->stage2_mmu.pgd;
 }
 
-/* The pages of the slot that are in use now; those that a call before this one mapped stay. */
+/* The pages of the slot that are in use now, but for those that an earlier call mapped. */
 static inline void nested_map_memslot(struct vmx_pages *vmx, struct kvm_vm *vm, uint32_t memslot)
 {
 	struct userspace_mem_region *region = memslot2region(vm, memslot);
-	sparsebit_idx_t first = region->region.guest_phys_addr >> vm->page_shift;
-	sparsebit_idx_t i, end = first + (region->region.memory_size >> vm->page_shift);
-	static sparsebit_idx_t unmapped;
-	static struct kvm_vm *of;
+	sparsebit_idx_t i = region->region.guest_phys_addr >> vm->page_shift;
+	sparsebit_idx_t end = i + (region->region.memory_size >> vm->page_shift);
 
-	if (of != vm)
-		unmapped = first;
-	of = vm;
-	for (i = unmapped; i < end; i++) {
+	for (i = max(i, ept_end); i < end; i++) {
 		if (sparsebit_is_set(region->unused_phy_pages, i))
 			continue;
 		tdp_map(vm, i << vm->page_shift, i << vm->page_shift, 1 << vm->page_shift);
-		unmapped = i + 1;
+		ept_end = i + 1;
 	}
 }
 
