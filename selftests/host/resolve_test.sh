@@ -67,16 +67,100 @@ new_archive() {
 	mkdir -p "$archive"
 }
 
-# The archive's index, as it is now; what was read of an earlier one is old.
+# The archive's index, as it is now; what was read of an earlier one is old.  Suites called
+# other-* are not the computer's own.
 publish() {
-	local suite
+	local suite name
 	KVM_INTEL_FAST_ARCHIVE=
 	for suite in "$archive"/*/; do
 		(cd "$suite" && dpkg-scanpackages -m . > Packages 2> /dev/null)
+		name=$(basename "$suite")
+		[ "${name#other-}" = "$name" ] || KVM_INTEL_FAST_ARCHIVE+="${name#other-}: "
 		KVM_INTEL_FAST_ARCHIVE+="deb [trusted=yes] file:$suite ./"$'\n'
 	done
 	export KVM_INTEL_FAST_ARCHIVE KVM_INTEL_FAST_CACHE=$work/cache
-	rm -f "$work/cache/fetch/machine/apt/updated"
+	rm -f "$work"/cache/fetch/*/apt/updated
+}
+
+# lines_with LINE... - a copy of this project whose patches/ has the lines LINE, each as 6.1 but
+# for its name; the kernels of 7.3 are those of the suite "other"
+lines_with() {
+	local line
+	project=$work/project
+	rm -rf "$project"
+	mkdir "$project"
+	cp -r "$top/scripts" "$project/"
+	for line; do
+		mkdir -p "$project/patches/$line"
+		echo > "$project/patches/$line/series"
+	done
+	[ ! -d "$project/patches/7.3" ] || echo "other compiler" > "$project/patches/7.3/suite"
+}
+
+# newer SUITE LINE VERSION RELEASE WHAT... - packages of a kernel of another line
+newer() {
+	local suite=$1 line=$2 version=$3 release=$4 part
+	shift 4
+	for part in "image-$release-amd64" "headers-$release-amd64" "headers-$release-common" \
+			"kbuild-$release" "$@"; do
+		package "$suite" "linux-$part" "$version"
+	done
+	package "$suite" "linux-source-$line" "$version" "$work/reviewed.tar.xz"
+}
+
+# chooses WANTED [WORD] - the copy's resolve takes that version, for a line, a version or by default
+chooses() {
+	local wanted=$1
+	shift
+	ALLOW_UNREVIEWED=1 "$project/scripts/resolve" "$@" > "$work/out" 2> "$work/stderr"
+	cat "$work/out" "$work/stderr"
+	[ "$(head -n 1 "$work/out")" = "$wanted" ]
+}
+
+# Of 6.19 on the files of an image are in packages of their own.
+seven_three() {
+	newer "$1" 7.3 7.3.4-1~bpo13+1 7.3.4+deb13 {base,binary,modules}-7.3.4+deb13-amd64
+}
+
+line_of_another_suite() {
+	new_archive
+	lines_with 6.1 7.3
+	kernel_of bookworm 6.1.176-1 50 image headers kbuild source
+	seven_three other-other
+	publish
+	chooses 7.3.4-1~bpo13+1 7.3 && [ "$(wc -l < "$work/out")" = 9 ] &&
+		ls "$work/cache/fetch/other/bin/linux-modules-7.3.4+deb13-amd64_7.3.4-1~bpo13+1" &&
+		[ "$("$project/scripts/resolve" --list 7.3)" = 7.3.4-1~bpo13+1 ] || return 1
+	# Now out of the cache, by its version
+	rm -rf "$archive"
+	chooses 7.3.4-1~bpo13+1 7.3.4-1~bpo13+1 && [ "$(wc -l < "$work/out")" = 9 ]
+}
+
+own_suites_come_first() {
+	new_archive
+	lines_with 7.3
+	seven_three backports
+	newer other-other 7.3 7.3.5-1~bpo13+1 7.3.5+deb13 {base,binary,modules}-7.3.5+deb13-amd64
+	publish
+	chooses 7.3.4-1~bpo13+1 7.3 && [ ! -d "$work/cache/fetch/other" ]
+}
+
+part_of_the_image_is_missing() {
+	new_archive
+	lines_with 7.3
+	newer other-other 7.3 7.3.4-1~bpo13+1 7.3.4+deb13 {base,binary}-7.3.4+deb13-amd64
+	publish
+	refuses 'no version of line 7.3 is to be had whole' "$project/scripts/resolve" 7.3
+}
+
+# Debian 13, with the name of a line that it has not
+default_is_the_first_line_of_own_suites() {
+	new_archive
+	lines_with 6.1 6.12 7.3
+	newer trixie 6.12 6.12.117-1 6.12.117+deb13
+	seven_three trixie-backports
+	publish
+	chooses 6.12.117-1
 }
 
 # resolves VERSION [IMAGE] - scripts/resolve chooses it, and says so in one line
@@ -344,6 +428,10 @@ check "no version is whole" nothing_is_whole
 check "a version by its name" a_version_by_name
 check "the archive is away, all is in the cache" without_the_network
 check "the archive is away, a newer version is in its index" newer_is_not_cached
+check "a line of another suite" line_of_another_suite
+check "the computer's own suites come first" own_suites_come_first
+check "a part of the image is missing" part_of_the_image_is_missing
+check "the default line is the first of the computer's own suites" default_is_the_first_line_of_own_suites
 check "half a download" half_a_download
 check "a full disk" full_disk
 check "apt's sources in both formats, read or not" apt_is_configured_in_any_way
