@@ -17,8 +17,11 @@
 #include "apic.h"
 
 #define LIBKVM_LINE	KERNEL_VERSION(LINUX_VERSION_MAJOR, LINUX_VERSION_PATCHLEVEL, 0)
+#define LIBKVM_6_12	KERNEL_VERSION(6, 12, 0)
+#define LIBKVM_7_2	KERNEL_VERSION(7, 2, 0)
+#define LIBKVM_7_3	KERNEL_VERSION(7, 3, 0)
 
-#if LIBKVM_LINE >= KERNEL_VERSION(6, 12, 0)
+#if LIBKVM_LINE >= LIBKVM_6_12
 
 #define kvm_vm_has_ept(vm)		kvm_cpu_has_ept()
 #define kvm_get_supported_cpuid_entry(function) \
@@ -56,18 +59,18 @@ static inline const char *guest_said_of(const uint64_t *values)
 /* What every VM has but one that vm_create_barebones() made. */
 static inline void vm_complete(struct kvm_vm *vm)
 {
-#if LIBKVM_LINE >= KERNEL_VERSION(7, 2, 0)
+#if LIBKVM_LINE >= LIBKVM_7_2
 	kvm_arch_vm_post_create(vm, 1);
-#elif LIBKVM_LINE >= KERNEL_VERSION(6, 12, 0)
+#elif LIBKVM_LINE >= LIBKVM_6_12
 	kvm_arch_vm_post_create(vm);
 #else
 	vm_create_irqchip(vm);
 #endif
 }
 
-#if LIBKVM_LINE >= KERNEL_VERSION(7, 2, 0)
+#if LIBKVM_LINE >= LIBKVM_7_2
 
-typedef gva_t vm_vaddr_t;
+#define vm_vaddr_t			gva_t
 #define vm_vaddr_alloc			vm_alloc
 #define vm_vaddr_alloc_page		vm_alloc_page
 #define vm_pgd(vm)			((vm)->mmu.pgd)
@@ -106,7 +109,7 @@ static inline void nested_map_memslot(struct vmx_pages *vmx, struct kvm_vm *vm, 
 
 #endif
 
-#if LIBKVM_LINE >= KERNEL_VERSION(7, 3, 0)
+#if LIBKVM_LINE >= LIBKVM_7_3
 /* It takes L2's stack from vmx_pages. */
 #define prepare_vmcs(vmx, rip, rsp) do {					\
 	(prepare_vmcs)(vmx, rip);						\
