@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How our files look in a kernel tree: where each is placed, and what changes in its text.
+
+    place('vmx/hooks.h')        'arch/x86/kvm/vmx/fast/hooks.h'
+    place('selftests/lib/vm.c', '6.1 tree's folder of tests') ...
+
+What this project names by its own folders is named by its place in the kernel.  Files that
+come together are found by what they include.
+"""
+
+import os
+import re
+
+from . import TOP
+from .command import SetupError
+
+KVM = 'arch/x86/kvm'
+FAST = KVM + '/vmx/fast'
+TESTS = 'tools/testing/selftests/kvm'
+INCLUDE = re.compile(r'^#include "(.*)"$', re.M)
+
+
+def read(*names):
+    with open(os.path.join(TOP, *names), encoding='utf-8') as file:
+        return file.read()
+
+
+def files(folder, suffixes=('.c', '.h')):
+    """Our files in a folder and those below it, as paths from the top."""
+    return sorted(os.path.relpath(os.path.join(at, name), TOP)
+                  for at, _, names in os.walk(os.path.join(TOP, folder))
+                  for name in names if name.endswith(suffixes))
+
+
+class Placed:
+    """A set of our files, and where each goes: {path here: path in the kernel}."""
+
+    def __init__(self, places, roots):
+        self.places = places
+        self.roots = roots      # where an #include of ours may begin, as paths from the top
+
+    def included(self, name):
+        """Our file that an #include names, or None."""
+        paths = (os.path.normpath(os.path.join(root, name)) for root in self.roots)
+        return next((path for path in paths if path in self.places), None)
+
+    def closure(self, paths):
+        """These files and all that they include."""
+        found = set()
+        todo = list(paths)
+        while todo:
+            path = todo.pop()
+            if path not in found:
+                found.add(path)
+                names = INCLUDE.findall(read(path))
+                todo += filter(None, map(self.included, names))
+        return found
+
+
+class Module(Placed):
+    def __init__(self):
+        super().__init__({**{path: path.replace('vmx/', FAST + '/', 1) for path in files('vmx')},
+                          **{path: FAST + '/' + path for path in files('nested')}}, [''])
+
+    def text(self, text, place):
+        """A text of ours as it reads at a place in the kernel; -I is arch/x86/kvm."""
+        def stock(match):
+            return '#include "%s"' % os.path.relpath(os.path.join(KVM, match[1]),
+                                                     os.path.dirname(place))
+
+        def own(match):
+            known = self.places.get(match[0])
+            return os.path.relpath(known, KVM) if known else match[0]
+        text = re.sub(r'#include "kvm/(.*)"', stock, text)
+        return re.sub(r'(?<![\w/.])(?:vmx|nested)/\w+\.[ch]\b', own, text)
+
+
+class Tests(Placed):
+    """folder: x86_64 or x86, below TESTS."""
+
+    def __init__(self, folder):
+        self.folder = folder + '/fast'
+        places = {path: '%s/%s/%s' % (TESTS, self.folder, '/'.join(path.split('/')[kept:]))
+                  for kept, top in ((2, 'module'), (1, 'lib'), (1, 'exit_bench'))
+                  for path in files('selftests/' + top)}
+        super().__init__(places, ['selftests'])
+
+    def text(self, text, place):
+        def own(match):
+            known = self.included(match[1])
+            return '#include "%s"' % os.path.relpath(known and self.places[known],
+                                                     os.path.dirname(place)) if known else match[0]
+        return INCLUDE.sub(own, text)
+
+    def programs(self):
+        """[(the files that make up a patch, those among them with a main())], libraries apart."""
+        folders = {}
+        for path in self.places:
+            if path.endswith('.c') and not path.startswith('selftests/lib/'):
+                alone = os.path.dirname(path) == 'selftests/module'
+                folders.setdefault(path if alone else os.path.dirname(path), []).append(path)
+        return [(paths, [path for path in paths if re.search('^int main\\(', read(path), re.M)])
+                for _, paths in sorted(folders.items())]
+
+
+def head_comment(path):
+    """The words at the top of a file, without the marks of the comment."""
+    lines = re.search(r'/\*\n(.*?)\n \*/', read(path), re.S)[1].split('\n')
+    return '\n'.join(line[3:] for line in lines)
+
+
+def for_line(text, line):
+    """What of vmx/compat.h a kernel line is given: no test of the line is left."""
+    numbers = tuple(map(int, line.split('.')))
+
+    def holds(condition):
+        words = re.sub(r'FAST_LINE_(\d+)_(\d+)', r'(\1, \2)', condition)
+        words = re.sub(r'\bFAST_LINE\b', repr(numbers), words)
+        words = words.replace('&&', ' and ').replace('||', ' or ')
+        if re.sub(r'\(\d+, \d+\)|and|or|[<>=!]=|[<>() ]', '', words):
+            raise SetupError("vmx/compat.h asks for '%s'" % condition,
+                             'lines compared, and nothing else', 'see scripts/upstream.py')
+        return eval(words)      # pylint: disable=eval-used
+
+    kept = []
+    around = []     # of each #if: [is it about lines, is this branch taken, was one taken]
+    for row in text.split('\n'):
+        word, _, rest = row.lstrip('# ').partition(' ')
+        is_directive = row.startswith('#')
+        if is_directive and word in ('if', 'ifdef', 'ifndef'):
+            if 'FAST_LINE' in rest:
+                taken = holds(rest)
+                around.append([True, taken, taken])
+                continue
+            around.append([False, True, True])
+        elif is_directive and word in ('elif', 'else', 'endif') and around[-1][0]:
+            if word == 'endif':
+                around.pop()
+            else:
+                around[-1][1] = not around[-1][2] and (word == 'else' or holds(rest))
+                around[-1][2] |= around[-1][1]
+            continue
+        elif is_directive and word == 'endif':
+            around.pop()
+            if not all(taken for _, taken, _ in around):
+                continue
+        if all(taken for _, taken, _ in around):
+            kept.append(row)
+    text = '\n'.join(row for row in kept
+                     if not re.match(r'#define FAST_LINE|#include <linux/version.h>', row))
+    return re.sub(r'\n{3,}', '\n\n', text)
