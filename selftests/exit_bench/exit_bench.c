@@ -3,8 +3,8 @@
  * What the bench runs: a guest that does one thing in a loop, between two marks
  * that the emulator counts between.
  *
- *   exit_bench guest [ROW...]   this VM's guest does it: an L1 when started in
- *                               L0, an L2 when started in a Linux L1 (guest.c)
+ *   exit_bench guest [ROW...]   this VM's guest does it: an L1 if started in
+ *                               L0, an L2 if started in a Linux L1 (guest.c)
  *   exit_bench nested [ROW...]  an L2 of a tiny L1 does it (tiny_l1.c)
  *   exit_bench host [ROW...]    user space does it, beside a VM (host.c)
  *

@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/selftests/tap.sh"
+. "$here/checkpatch.sh"
 arguments 0 1 "$@"
 kdir=${1:-}
 [ -z "$kdir" ] || [ -f "$kdir/include/generated/utsrelease.h" ] ||
@@ -22,18 +23,14 @@ source=$(selftests/lab/kernel mini)/source || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-# checkpatch TYPES FILE... - TYPES are left out, besides what X-macro lists trip.
+# checkpatch TYPES FILE... - TYPES are left out, besides what X-macro lists trip
 checkpatch() {
 	local types=$1
 	shift
 	perl "$source/scripts/checkpatch.pl" --strict --no-tree --terse --no-summary --file \
-		--ignore "COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,TRAILING_SEMICOLON,$types" \
+		--ignore "$x_macros,$types" \
 		--max-line-length=100 "$@"
 }
-
-# In user space the kernel's own types and macros do not exist, and labels of inline asm are
-# declared beside it.
-user_space=AVOID_EXTERNS,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_FALLTHROUGH,VOLATILE,MULTIPLE_ASSIGNMENTS
 
 sparse_is_clean() {
 	local release out
