@@ -13,6 +13,8 @@
 #          patches, and without ours
 #   PATCHES= numbers of our patches, as in PATCHES="0007 0012": without the others, but for
 #          0001 and 0002, which they need
+#   LINE=, BASE= of "make upstream-patch": a kernel line, and a source tree of it to write the
+#          series for (default: Debian's newest reviewed one, fetched into the cache)
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
 
 SHELL := /bin/bash
@@ -90,6 +92,21 @@ bench test:
 patches:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/patches_test.sh
 
+# Our patches and files as a series that "git am" takes, in build/upstream-<line>/
+.PHONY: upstream-patch upstream-test
+LINE ?=
+BASE ?=
+upstream-patch:
+	@. scripts/lib.sh && { [ -n '$(LINE)' ] || die "make upstream-patch without LINE=" \
+		"a kernel line, as in LINE=6.1" "name one of patches/: $$(cd patches && echo [0-9]*)"; }
+	@command -v python3 > /dev/null || selftests/setup
+	@base='$(BASE)' && base=$${base:-$$(selftests/lab/kernel 'source@$(LINE)')} && \
+		scripts/upstream-patch '$(LINE)' "$$base"
+
+# LINE= chooses a line; default: all
+upstream-test:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/upstream_test.sh $(LINE)
+
 # The page of what the tests reach; ONLY= runs some groups anew
 .PHONY: reach
 reach:
@@ -124,6 +141,8 @@ help:
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
 	@echo 'make test     run all tests'
 	@echo 'make patches  does each patch of the series build and run L2 without the others?'
+	@echo 'make upstream-patch LINE=6.1  a series for "git am" on a kernel tree (BASE=TREE)'
+	@echo 'make upstream-test  does each patch of these series build and boot? (LINE=)'
 	@echo 'make reach    which group of the tests reaches which exit reason, control and MSR'
 	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'

@@ -23,7 +23,8 @@ LEFT_OUT = {
     'lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
     'bisect': OTHER, 'mutants': OTHER,
     'bare': 'measures what `bench` does', 'budgets': 'measures what `bench` does',
-    'report': 'measures what `bench` does'}
+    'report': 'measures what `bench` does',
+    'upstream': 'runs what `switch-fast` does'}
 
 
 BITS = ('entered', 'written', 'supported')
