@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """How our files look in a kernel tree: where each is placed, and what changes in its text.
 
-    place('vmx/hooks.h')        'arch/x86/kvm/vmx/fast/hooks.h'
-    place('selftests/lib/vm.c', '6.1 tree's folder of tests') ...
-
-What this project names by its own folders is named by its place in the kernel.  Files that
-come together are found by what they include.
+    Module().places['vmx/hooks.h']      'arch/x86/kvm/vmx/fast/hooks.h'
+    Module().text(text, place)          what names vmx/hooks.h names vmx/fast/hooks.h
+    Module().closure(['vmx/hooks.h'])   with it come all files that it includes, and they do
 """
 
 import os
@@ -76,7 +74,7 @@ class Module(Placed):
 
 
 class Tests(Placed):
-    """folder: x86_64 or x86, below TESTS."""
+    """Our kselftests; folder: where the tree has its own for this processor, below TESTS."""
 
     def __init__(self, folder):
         self.folder = folder + '/fast'
@@ -88,8 +86,8 @@ class Tests(Placed):
     def text(self, text, place):
         def own(match):
             known = self.included(match[1])
-            return '#include "%s"' % os.path.relpath(known and self.places[known],
-                                                     os.path.dirname(place)) if known else match[0]
+            return match[0] if not known else '#include "%s"' % os.path.relpath(
+                self.places[known], os.path.dirname(place))
         return INCLUDE.sub(own, text)
 
     def programs(self):
@@ -120,7 +118,7 @@ def for_line(text, line):
         if re.sub(r'\(\d+, \d+\)|and|or|[<>=!]=|[<>() ]', '', words):
             raise SetupError("vmx/compat.h asks for '%s'" % condition,
                              'lines compared, and nothing else', 'see scripts/upstream.py')
-        return eval(words)      # pylint: disable=eval-used
+        return eval(words)      # pairs of numbers, compared
 
     kept = []
     around = []     # of each #if: [is it about lines, is this branch taken, was one taken]

@@ -57,6 +57,8 @@ at() { in_tree checkout -q --force "$1"; }
 
 patches() { ls "$work/$line"/series/*.patch; }
 
+numbers() { grep -v '^#' "$top/patches/$line/series" | grep -oE '(^|/)[0-9]{4}-' | tr -cd '0-9\n'; }
+
 # commits - of the patches but those of the tests: those are the last ones, without code of KVM
 commits() { in_tree log --reverse --format=%H stock..whole -- arch/x86/kvm; }
 
@@ -65,7 +67,8 @@ is_written() {
 	for kind in series again; do
 		"$top/scripts/upstream-patch" "$line" "$source" --out "$work/$line/$kind" || return 1
 	done
-	diff -r "$work/$line/series" "$work/$line/again"
+	diff -r "$work/$line/series" "$work/$line/again" &&
+		[ "$(patches | grep -vc -e -KVM-selftests-)" = "$(numbers | wc -l)" ]
 }
 
 git_am_takes_it() {
@@ -126,11 +129,14 @@ in_machine() {
 		--kvm-intel "$work/$line/out/arch/x86/kvm/kvm-intel.ko" "$@"
 }
 
+# boots NUMBER - with the patches up to that one, and costs what patches/LINE/effect says
 boots() {
+	local effect=$top/patches/$line/effect
 	in_machine --file "$programs/state_test" --file "$programs/exit_bench" \
 		-- sh -c '/state_test && /exit_bench nested cpuid_rewrite_host zoo_kvm' > "$work/$line/boot" ||
 		{ cat "$work/$line/boot"; return 1; }
-	grep -q '^row zoo_kvm' "$work/$line/boot"
+	[ ! -e "$effect" ] || diff -b <(awk -v number="$1" '$1 == number { print $2, $3 }' "$effect") \
+		<(awk '$1 == "row" { printf "%s%s", sep, $NF; sep = " " } END { print "" }' "$work/$line/boot")
 }
 
 kselftests_build() {
@@ -166,14 +172,14 @@ for line in ${*:-$all}; do
 	[ -z "$short" ] || [ "$line" = "$first" ] || continue
 	check "$line: checkpatch --strict" checkpatch_is_clean
 	kernel=$("$top/selftests/lab/kernel" "mini@$line") || exit 1
-	todo=$(commits)
+	todo=$(paste <(numbers) <(commits))
 	[ -z "$short" ] || todo=$(tail -n 1 <<< "$todo")
-	for commit in $todo; do
-		title=$(in_tree log -1 --format=%s "$commit")
-		check "$line: builds: $title" builds "$commit"
-		check "$line: boots: $title" boots
-		sed -n "s/^row /# $line: /p" "$work/$line/boot"
-	done
+	while read -r number commit; do
+		check "$line: the patches up to $number build" builds "$commit"
+		check "$line: they boot, run L2 and cost what they did" boots "$number"
+		awk -v number="$number" '$1 == "row" { line = line " " $NF } END { print "# effect", number line }' \
+			"$work/$line/boot"
+	done <<< "$todo"
 	check "$line: the kselftests build with the tree's Makefile" kselftests_build
 	check "$line: one of them passes" a_kselftest_passes
 	[ -n "$short" ] || progress "$line is done"
