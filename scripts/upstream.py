@@ -108,42 +108,34 @@ def head_comment(path):
 
 
 def for_line(text, line):
-    """What of vmx/compat.h a kernel line is given: no test of the line is left."""
+    """What a kernel line needs of a compat.h: no test of the line is left."""
     numbers = tuple(map(int, line.split('.')))
 
     def holds(condition):
-        words = re.sub(r'FAST_LINE_(\d+)_(\d+)', r'(\1, \2)', condition)
-        words = re.sub(r'\bFAST_LINE\b', repr(numbers), words)
+        words = re.sub(r'\w+_(\d+)_(\d+)', r'(\1, \2)', condition)
+        words = re.sub(r'\w+_LINE\b', repr(numbers), words)
         words = words.replace('&&', ' and ').replace('||', ' or ')
         if re.sub(r'\(\d+, \d+\)|and|or|[<>=!]=|[<>() ]', '', words):
-            raise SetupError("vmx/compat.h asks for '%s'" % condition,
+            raise SetupError("a compat.h asks for '%s'" % condition,
                              'lines compared, and nothing else', 'see scripts/upstream.py')
         return eval(words)      # pairs of numbers, compared
 
     kept = []
     around = []     # of each #if: [is it about lines, is this branch taken, was one taken]
-    for row in text.split('\n'):
-        word, _, rest = row.lstrip('# ').partition(' ')
-        is_directive = row.startswith('#')
-        if is_directive and word in ('if', 'ifdef', 'ifndef'):
-            if 'FAST_LINE' in rest:
-                taken = holds(rest)
-                around.append([True, taken, taken])
-                continue
-            around.append([False, True, True])
-        elif is_directive and word in ('elif', 'else', 'endif') and around[-1][0]:
-            if word == 'endif':
-                around.pop()
-            else:
-                around[-1][1] = not around[-1][2] and (word == 'else' or holds(rest))
-                around[-1][2] |= around[-1][1]
-            continue
-        elif is_directive and word == 'endif':
-            around.pop()
-            if not all(taken for _, taken, _ in around):
-                continue
-        if all(taken for _, taken, _ in around):
+    for row in re.findall(r'(?:[^\n]*\\\n)*[^\n]*\n', text):
+        word, _, rest = re.sub(r'\\\n\s*|/\*.*', '', row).strip().partition(' ')
+        if word in ('#if', '#ifdef', '#ifndef'):
+            about = '_LINE' in rest
+            taken = not about or holds(rest)
+            around.append([about, taken, taken])
+        elif word in ('#elif', '#else') and around[-1][0]:
+            around[-1][1] = not around[-1][2] and (word == '#else' or holds(rest))
+            around[-1][2] |= around[-1][1]
+        about = word in ('#if', '#ifdef', '#ifndef', '#elif', '#else', '#endif') and around[-1][0]
+        if not about and all(taken for _, taken, _ in around):
             kept.append(row)
-    text = '\n'.join(row for row in kept
-                     if not re.match(r'#define FAST_LINE|#include <linux/version.h>', row))
+        if word == '#endif':
+            around.pop()
+    text = ''.join(row for row in kept if not re.match(
+        r'#define \w+(_LINE|_\d+_\d+)\t.*KERNEL_VERSION|#include <linux/version.h>', row))
     return re.sub(r'\n{3,}', '\n\n', text)
