@@ -51,7 +51,7 @@ ifeq ($(release),)
 	@scripts/prepare '$(KDIR)' '$(KSRC)' build/none
 else
 	@mkdir -p build
-	@+flock build/.lock $(MAKE) --no-print-directory $(module)
+	@+flock build/.lock $(MAKE) --no-print-directory KERNEL= KDIR='$(KDIR)' KSRC='$(KSRC)' $(module)
 endif
 
 plain-paths:
