@@ -51,7 +51,8 @@ static __always_inline bool compared(size_t offset)
 /* Control fields of the shadow VMCS that KVM does not check. */
 static __always_inline bool unchecked(unsigned long field)
 {
-	return field == EXCEPTION_BITMAP || field == TPR_THRESHOLD ||
+	return field == EXCEPTION_BITMAP ||
+	       (field == TPR_THRESHOLD && !FAST_CHECKS_TPR_THRESHOLD) ||
 	       field == CR0_GUEST_HOST_MASK || field == CR0_READ_SHADOW ||
 	       field == CR4_READ_SHADOW;
 }
@@ -86,7 +87,7 @@ static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
 	} else if (!same) {
 		memo->valid = false;
 		counters->checks_miss_changed++;
-	} else if (!guest_cpuid_has_evmcs(vcpu)) {
+	} else if (!fast_guest_has_evmcs(vcpu)) {
 		memo->verifying = true;
 	}
 	return false;
@@ -119,7 +120,7 @@ bool checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	different |= in->disabled_quirks ^ vcpu->kvm->arch.disabled_quirks;
 	same = !different;
 
-	if (unlikely(!same || !memo->valid || fast_verify() || guest_cpuid_has_evmcs(vcpu)))
+	if (unlikely(!same || !memo->valid || fast_verify() || fast_guest_has_evmcs(vcpu)))
 		return passed_slowly(vcpu, same);
 	memo->hit = true;
 	to_vmx(vcpu)->fast.counters.checks_hits++;
@@ -143,7 +144,7 @@ void checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 		memo->verifying = false;
 		to_vmx(vcpu)->fast.counters.checks_verify_checks++;
 	}
-	if (memo->valid || guest_cpuid_has_evmcs(vcpu) ||
+	if (memo->valid || fast_guest_has_evmcs(vcpu) ||
 	    (vmcs12->guest_ia32_debugctl & (DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR)))
 		return;
 	gather(vcpu, vmcs12, &memo->inputs);

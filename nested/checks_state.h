@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include "vmx/compat.h"
+
 /*
  * Fields of vmcs12 that change without a trapped VMWRITE: L1 writes them in the
  * shadow VMCS, or L0 writes them on a nested VM exit, while L2 runs, or for a VMFUNC
@@ -34,7 +36,8 @@
 	FIELD(vm_entry_instruction_len)		\
 	FIELD(guest_activity_state)		\
 	FIELD(host_fs_selector)			\
-	FIELD(host_gs_selector)
+	FIELD(host_gs_selector)			\
+	FAST_CHECKED_FIELDS(FIELD)
 
 /* The state of the vCPU and the VM when L1 executes VMRESUME. */
 #define CHECKS_VCPU_INPUTS(INPUT)		\

@@ -21,16 +21,25 @@ struct mmu_role_memo {
 	u32 root_role;
 };
 
+/* From 7.3 on: see mmu_walks.c. */
+struct mmu_walk_memo {
+	bool valid;
+	u32 root_role;
+	u64 inputs;		/* mmu_role_inputs() */
+	FAST_PAGEWALK walk;	/* what stock made of them */
+};
+
 /* The memo of the EPT context, whose role does not depend on CR0, CR4 and EFER. */
 struct mmu_ept_memo {
 	u64 eptp;
 	u64 cpu_role;		/* 0: nothing is remembered */
-	bool execonly, ad;
+	bool execonly, ad, mbec;
 };
 
 /* Kept per vCPU. */
 struct mmu_roles_memo {
 	struct mmu_role_memo l1, l2;	/* root_mmu, nested_mmu */
+	struct mmu_walk_memo walk_l1, walk_l2;
 	struct mmu_ept_memo ept;	/* guest_mmu */
 };
 
@@ -49,5 +58,16 @@ static __always_inline u64 mmu_role_inputs(u64 cr0, u64 cr4, u64 efer, u64 hflag
 	return (cr0 & MMU_ROLE_CR0) | (cr4 & MMU_ROLE_CR4) | (efer & MMU_ROLE_EFER) |
 	       (hflags & MMU_ROLE_HFLAGS) << 32;
 }
+
+/* At compile time: stock makes a role of these bits and no others. */
+#define MMU_ROLE_INPUTS_ARE_STOCKS() do {						\
+	BUILD_BUG_ON(MMU_ROLE_CR0 != KVM_MMU_CR0_ROLE_BITS);				\
+	BUILD_BUG_ON(MMU_ROLE_CR4 != KVM_MMU_CR4_ROLE_BITS);				\
+	BUILD_BUG_ON(MMU_ROLE_EFER != (EFER_LMA | EFER_NX));				\
+	BUILD_BUG_ON(MMU_ROLE_HFLAGS != (HF_GUEST_MASK | HF_SMM_MASK));			\
+	BUILD_BUG_ON((MMU_ROLE_CR0 & MMU_ROLE_CR4) | (MMU_ROLE_CR0 & MMU_ROLE_EFER) |	\
+		     (MMU_ROLE_CR4 & MMU_ROLE_EFER) |					\
+		     ((MMU_ROLE_CR0 | MMU_ROLE_CR4 | MMU_ROLE_EFER) >> 32));		\
+} while (0)
 
 #endif /* KVM_INTEL_FAST_MMU_ROLES_STATE_H */

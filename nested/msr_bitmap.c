@@ -4,8 +4,8 @@
  *
  * Skipped: the merge of L1's and vmcs01's bitmaps on a nested VM entry.
  *
- * Inputs: the nine words of L1's page and the four words of vmcs01's page that
- * the merge reads, and three controls of vmcs12.  All are compared on every
+ * Inputs: the words of L1's page and of vmcs01's page that the merge reads (on 6.1 nine and
+ * four), and three controls of vmcs12.  All are compared on every
  * entry, because L1 changes its page by plain stores that nobody sees, and vmcs01's
  * words follow user space's MSR filter and KVM's own pass-through decisions.
  * A merge is made from a snapshot that reads each word of L1's page once, so that

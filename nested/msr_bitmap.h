@@ -15,20 +15,33 @@ void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *
 void msr_bitmap_refresh(struct kvm_vcpu *vcpu, struct nested_context *context,
 			struct vmcs12 *vmcs12, const u64 *l1);
 
-/* True if the words of both pages are unchanged.  Reads each word of L1's page once. */
-static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_inputs *in,
-						       const u64 *l1, const u64 *l01)
+/* The bits that changed in words @from to @to - 1.  Reads each word of L1's page once. */
+static __always_inline u64 msr_bitmap_changed_bits(const struct msr_bitmap_inputs *in,
+						   const u64 *l1, const u64 *l01,
+						   int from, int to)
 {
 	u64 different = 0;
 	int i;
 
 #pragma GCC unroll 16
-	for (i = 0; i < MSR_BITMAP_WORDS; i++)
+	for (i = from; i < to; i++)
 		different |= in->l1[i] ^ READ_ONCE(l1[msr_bitmap_word[i]]);
 #pragma GCC unroll 16
-	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
-		different |= in->l01[i] ^ l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
-	return !different;
+	for (i = from - MSR_BITMAP_X2APIC_WORDS; i < to - MSR_BITMAP_X2APIC_WORDS; i++)
+		if (i >= 0)
+			different |= in->l01[i] ^ l01[msr_bitmap_word[MSR_BITMAP_X2APIC_WORDS + i]];
+	return different;
+}
+
+/* True if the words of both pages are unchanged on which the merge depends. */
+static __always_inline bool msr_bitmap_words_unchanged(const struct msr_bitmap_inputs *in,
+						       const u64 *l1, const u64 *l01)
+{
+	const int pmu = MSR_BITMAP_WORDS - MSR_BITMAP_PMU_WORDS;
+
+	return !msr_bitmap_changed_bits(in, l1, l01, 0, pmu) &&
+	       (!fast_mediated_pmu() ||
+		!msr_bitmap_changed_bits(in, l1, l01, pmu, MSR_BITMAP_WORDS));
 }
 
 /**

@@ -21,11 +21,24 @@ static void reference(const u64 *l1, const u64 *l01, u64 controls, u64 *page)
 	static const struct {
 		u32 msr;
 		u16 part;
+		u32 from;	/* the first kernel line that merges it */
+		u8 more;	/* as many MSRs after it, too */
 	} l01_bits[] = {
 		{ 0x48, READ_LOW }, { 0x48, WRITE_LOW }, { 0x49, WRITE_LOW },
 		{ 0xc0000100, READ_HIGH }, { 0xc0000100, WRITE_HIGH },
 		{ 0xc0000101, READ_HIGH }, { 0xc0000101, WRITE_HIGH },
 		{ 0xc0000102, READ_HIGH }, { 0xc0000102, WRITE_HIGH },
+		{ 0x10b, WRITE_LOW, FAST_LINE_6_12 },
+		/* MPERF, APERF; U_CET, S_CET, PL0_SSP to PL3_SSP */
+		{ 0xe7, READ_LOW, FAST_LINE_7_2, 1 },
+		{ 0x6a0, READ_LOW, FAST_LINE_7_2 }, { 0x6a0, WRITE_LOW, FAST_LINE_7_2 },
+		{ 0x6a2, READ_LOW, FAST_LINE_7_2 }, { 0x6a2, WRITE_LOW, FAST_LINE_7_2 },
+		{ 0x6a4, READ_LOW, FAST_LINE_7_2, 3 }, { 0x6a4, WRITE_LOW, FAST_LINE_7_2, 3 },
+		/* The PMU: counters, their aliases, fixed counters, control and status */
+		{ 0xc1, READ_LOW, FAST_LINE_7_2, 7 }, { 0xc1, WRITE_LOW, FAST_LINE_7_2, 7 },
+		{ 0x4c1, READ_LOW, FAST_LINE_7_2, 7 }, { 0x4c1, WRITE_LOW, FAST_LINE_7_2, 7 },
+		{ 0x309, READ_LOW, FAST_LINE_7_2, 2 }, { 0x309, WRITE_LOW, FAST_LINE_7_2, 2 },
+		{ 0x38e, READ_LOW, FAST_LINE_7_2, 1 }, { 0x38f, WRITE_LOW, FAST_LINE_7_2, 1 },
 	};
 	bool x2apic = controls & MSR_BITMAP_VIRT_X2APIC;
 	bool reg_virt = controls & MSR_BITMAP_APIC_REG_VIRT;
@@ -45,11 +58,13 @@ static void reference(const u64 *l1, const u64 *l01, u64 controls, u64 *page)
 			page[write] &= ~bit;
 	}
 	for (i = 0; i < ARRAY_SIZE(l01_bits); i++) {
-		u32 word = MSR_BITMAP_WORD(l01_bits[i].part, l01_bits[i].msr);
-		u64 bit = BIT_ULL(l01_bits[i].msr & 63);
+		for (msr = l01_bits[i].msr; msr <= l01_bits[i].msr + l01_bits[i].more; msr++) {
+			u32 word = MSR_BITMAP_WORD(l01_bits[i].part, msr);
+			u64 bit = BIT_ULL(msr & 63);
 
-		if (!((l1[word] | l01[word]) & bit))
-			page[word] &= ~bit;
+			if (l01_bits[i].from <= FAST_LINE && !((l1[word] | l01[word]) & bit))
+				page[word] &= ~bit;
+		}
 	}
 }
 

@@ -4,8 +4,10 @@
  * the words that it depends on.
  *
  * Stock starts from a page of ones (every MSR intercepted) and clears bits of
- * eleven MSRs and of the reads of the x2APIC range; all of them lie in the
- * words listed here, so the rest of the page stays ones for ever.  The x2APIC
+ * some MSRs and of the reads of the x2APIC range; all of them lie in the
+ * words listed here, so the rest of the page stays ones for ever.  A bit is clear only if
+ * it is clear in L1's page and in vmcs01's; so an MSR that stock merges only under some
+ * condition, but that vmcs01 intercepts otherwise, needs no condition here.  The x2APIC
  * range ignores vmcs01's bitmap by design: L1 may give L2 an x2APIC without
  * using one itself.
  */
@@ -33,12 +35,10 @@
  * Words that the merge reads and writes.  The first MSR_BITMAP_X2APIC_WORDS are
  * of the x2APIC range; the others are merged with vmcs01's.
  */
-#define MSR_BITMAP_WORDS		(9 + FAST_MSR_BITMAP_FLUSH_CMD)
 #define MSR_BITMAP_X2APIC_WORDS		5
 #define MSR_BITMAP_X2APIC_READ_WORDS	4
-#define MSR_BITMAP_L01_WORDS		(MSR_BITMAP_WORDS - MSR_BITMAP_X2APIC_WORDS)
 
-static const u16 msr_bitmap_word[MSR_BITMAP_WORDS] = {
+static const u16 msr_bitmap_word[] = {
 	MSR_BITMAP_WORD(READ_LOW, 0x800),	/* x2APIC, reads */
 	MSR_BITMAP_WORD(READ_LOW, 0x840),
 	MSR_BITMAP_WORD(READ_LOW, 0x880),
@@ -48,10 +48,18 @@ static const u16 msr_bitmap_word[MSR_BITMAP_WORDS] = {
 	MSR_BITMAP_WORD(WRITE_LOW, 0x48),	/* SPEC_CTRL, PRED_CMD */
 	MSR_BITMAP_WORD(READ_HIGH, 0xc0000100),	/* FS, GS, KERNEL_GS base */
 	MSR_BITMAP_WORD(WRITE_HIGH, 0xc0000100),
-#if FAST_MSR_BITMAP_FLUSH_CMD
-	MSR_BITMAP_WORD(WRITE_LOW, 0x10b),	/* FLUSH_CMD */
-#endif
+#define WORD(part, msr, bits) MSR_BITMAP_WORD(part, msr),
+	FAST_MSR_BITMAP_WORDS(WORD)
+	FAST_MSR_BITMAP_PMU_WORDS(WORD)
+#undef WORD
 };
+
+#define WORD(part, msr, bits) + 1
+#define MSR_BITMAP_WORDS	((int)ARRAY_SIZE(msr_bitmap_word))
+/* Of these the last, which depend on L1 only while the PMU is passed through to L1. */
+enum { MSR_BITMAP_PMU_WORDS = FAST_MSR_BITMAP_PMU_WORDS(WORD) + 0 };
+#undef WORD
+#define MSR_BITMAP_L01_WORDS	(MSR_BITMAP_WORDS - MSR_BITMAP_X2APIC_WORDS)
 
 /* Secondary controls of vmcs12 that select what the x2APIC part takes from L1. */
 #define MSR_BITMAP_VIRT_X2APIC		SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE
@@ -83,9 +91,10 @@ static inline void msr_bitmap_merge(const struct msr_bitmap_inputs *in, u64 *mer
 {
 	static const u64 merged_bits[MSR_BITMAP_L01_WORDS] = {
 		BIT_ULL(8), BIT_ULL(8) | BIT_ULL(9), 7, 7,
-#if FAST_MSR_BITMAP_FLUSH_CMD
-		BIT_ULL(0x10b % 64),
-#endif
+#define WORD(part, msr, bits) bits,
+		FAST_MSR_BITMAP_WORDS(WORD)
+		FAST_MSR_BITMAP_PMU_WORDS(WORD)
+#undef WORD
 	};
 	u64 writes = 0;
 	int i;

@@ -18,14 +18,8 @@ void page_hold_drop(struct kvm_vcpu *vcpu, struct page_hold *hold)
 	pages_notifier_forget(vcpu, hold);
 	/* Unmapped as clean, because the page was marked dirty when it was written to. */
 	if (hold->referenced)
-		kvm_vcpu_unmap(vcpu, &hold->map, false);
+		fast_vcpu_unmap(vcpu, &hold->map, false);
 	memset(hold, 0, sizeof(*hold));
-}
-
-/* Decides as kvm_pfn_to_refcounted_page() does, which kvm.ko does not export. */
-static bool is_counted(struct page *page)
-{
-	return !PageReserved(page) || is_zero_pfn(page_to_pfn(page)) || is_zone_device_page(page);
 }
 
 /**
@@ -45,7 +39,7 @@ int page_hold_fill(struct kvm_vcpu *vcpu, enum held_page which, struct page_hold
 	u64 invalidations = pages_notifier_invalidations(vcpu->kvm);
 	int ret;
 
-	ret = kvm_vcpu_map(vcpu, gfn, map);
+	ret = fast_vcpu_map(vcpu, gfn, map, which != HELD_MSR_BITMAP);
 	if (ret)
 		return ret;
 	*hold = (struct page_hold) {
@@ -57,13 +51,12 @@ int page_hold_fill(struct kvm_vcpu *vcpu, enum held_page which, struct page_hold
 		.referenced = true,
 	};
 	RB_CLEAR_NODE(&hold->node);
-	if (page_hold_has_struct_page(hold)) {
-		hold->counted = is_counted(map->page);
-		/* A page loses its mapping before it is split, which makes the hold stale. */
-		if (!PageReserved(map->page) && !is_zone_device_page(map->page))
-			hold->flags = &compound_head(map->page)->flags;
-	}
+	hold->counted = fast_map_is_counted(map);
+	/* A page loses its mapping before it is split, which makes the hold stale. */
+	if (fast_map_has_struct_page(map) && !PageReserved(map->page) &&
+	    !is_zone_device_page(map->page))
+		hold->flags = fast_flags_of(map->page);
 	if (pages_notifier_watch(vcpu, hold, invalidations))
-		kvm_release_pfn_clean(map->pfn);	/* marks the page accessed */
+		fast_map_uncount(vcpu, map);	/* marks the page accessed */
 	return 0;
 }

@@ -26,8 +26,9 @@
  * these fields of vmcs02 (KVM reloads vmcs01's APIC-access page with vmcs01
  * current), and every drop of a hold ends the settled state.
  *
- * Dirty marking is stock's: the virtual-APIC and posted-interrupt pages are
- * dirty after each nested exit, in the page flags and in the memslot's log.
+ * Dirty marking is stock's: the virtual-APIC and posted-interrupt pages, and from 7.2 on
+ * the APIC-access page, are dirty after each nested exit, in the page flags and in the
+ * memslot's log.
  */
 #include "kvm/vmx/nested.h"
 #include "nested/page_hold.h"
@@ -48,7 +49,7 @@ static void count_mismatch(struct kvm_vcpu *vcpu, struct nested_context *context
 /* verify=1: stock's look-up must lead to the same pages. */
 static bool verify_holds(struct kvm_vcpu *vcpu, struct nested_context *context)
 {
-	struct kvm_host_map fresh;
+	struct kvm_host_map fresh = {};
 	bool all_same = true, same;
 	struct page_hold *hold;
 	int p;
@@ -58,10 +59,10 @@ static bool verify_holds(struct kvm_vcpu *vcpu, struct nested_context *context)
 		if (!hold->map.hva)
 			continue;
 		to_vmx(vcpu)->fast.counters.page_hold_verify_checks++;
-		same = !kvm_vcpu_map(vcpu, hold->map.gfn, &fresh);
+		same = !fast_vcpu_map(vcpu, hold->map.gfn, &fresh, p != HELD_MSR_BITMAP);
 		if (same) {
 			same = fresh.pfn == hold->map.pfn;
-			kvm_vcpu_unmap(vcpu, &fresh, false);
+			fast_vcpu_unmap(vcpu, &fresh, false);
 		}
 		/* Invalidated meanwhile: stock would have used the old page as well. */
 		if (same || READ_ONCE(hold->stale))
@@ -168,7 +169,7 @@ int pages_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
 		return 0;
 	}
 	if (!holds->ready)
-		return kvm_vcpu_map(vcpu, gfn, map);
+		return fast_vcpu_map(vcpu, gfn, map, which != HELD_MSR_BITMAP);
 
 	hold = &holds->ready->page[which];
 	found = page_hold_find(hold->map.hva, hold->map.gfn, gfn);
@@ -196,7 +197,7 @@ int pages_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
  * @vcpu: the vCPU
  * @which: what the page is for
  * @map: the map; nothing happens if it is not mapped
- * @dirty: the page was written to
+ * @dirty: the page was written to; from 7.2 on stock assumes that of all but the MSR bitmap
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */
@@ -209,14 +210,16 @@ void pages_unmap(struct kvm_vcpu *vcpu, enum held_page which, struct kvm_host_ma
 
 	if (!map->hva)
 		return;
+	if (FAST_UNMAP_DIRTIES)
+		dirty = which != HELD_MSR_BITMAP;
 	if (!hold) {
-		kvm_vcpu_unmap(vcpu, map, dirty);
+		fast_vcpu_unmap(vcpu, map, dirty);
 		return;
 	}
 	if (dirty && hold->map.hva) {
 		if (!pages_log_nothing(vcpu))
 			kvm_vcpu_mark_page_dirty(vcpu, hold->map.gfn);
-		kvm_set_pfn_dirty(hold->map.pfn);
+		fast_map_set_dirty(&hold->map);
 	}
 	map->hva = NULL;
 	holds->borrowed[which] = NULL;
@@ -335,9 +338,11 @@ void pages_put(struct kvm_vcpu *vcpu, bool dirty)
 	if (unlikely(holds_of(vcpu)->in_use == PAGES_UNUSED))
 		return;
 	if (unlikely(!context ||
-		     (dirty && !(pages_known_not_logged(vcpu) &&
-				 is_marked(&context->page[HELD_VIRTUAL_APIC]) &&
-				 is_marked(&context->page[HELD_PI_DESC]))))) {
+		     ((dirty || FAST_UNMAP_DIRTIES) &&
+		      !(pages_log_nothing(vcpu) &&
+			(!FAST_UNMAP_DIRTIES || is_marked(&context->page[HELD_APIC_ACCESS])) &&
+			is_marked(&context->page[HELD_VIRTUAL_APIC]) &&
+			is_marked(&context->page[HELD_PI_DESC]))))) {
 		put_slowly(vcpu, dirty);
 		return;
 	}

@@ -107,7 +107,7 @@ static noinline void make_stale(struct pages_notifier *pages, struct page_hold *
 	/* Pairs with pages_reuse(), pages_begin() and pages_put(). */
 	smp_mb();
 	if (hold->counted && is_in_use(hold)) {
-		get_page(hold->map.page);
+		fast_map_count(&hold->map);
 		hold->referenced = true;
 		vmx->fast.counters.page_hold_referenced++;
 	}
@@ -157,8 +157,8 @@ static u64 entries_with(struct page_hold *hold)
 				  READ_ONCE(context_of(hold)->entries);
 }
 
-static int are_young(struct pages_notifier *pages, unsigned long start, unsigned long end,
-		     bool forget)
+static bool are_young(struct pages_notifier *pages, unsigned long start, unsigned long end,
+		      bool forget)
 {
 	const struct user_range range = { start, end };
 	struct page_hold *hold;
@@ -178,14 +178,14 @@ static int are_young(struct pages_notifier *pages, unsigned long start, unsigned
 	return young;
 }
 
-static int clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-		       unsigned long start, unsigned long end)
+static FAST_YOUNG clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			      unsigned long start, unsigned long end)
 {
 	return are_young(of(notifier), start, end, true);
 }
 
-static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-		      unsigned long address)
+static FAST_YOUNG test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			     unsigned long address)
 {
 	return are_young(of(notifier), address, address + 1, false);
 }
@@ -297,7 +297,7 @@ bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold, u64 inv
 		to_vmx(vcpu)->fast.holds.any_stale = true;
 	} else {
 		/* Memory that was memremap()ed stays mapped until the vCPU drops the hold. */
-		hold->referenced = !page_hold_has_struct_page(hold);
+		hold->referenced = !fast_map_has_struct_page(&hold->map);
 		rb_add(&hold->node, &pages->holds, less);
 	}
 	spin_unlock(&pages->lock);

@@ -17,10 +17,4 @@ bool pages_notifier_watch(struct kvm_vcpu *vcpu, struct page_hold *hold,
 			  u64 invalidations);
 void pages_notifier_forget(struct kvm_vcpu *vcpu, struct page_hold *hold);
 
-/* False for memory without struct page, which kvm_vcpu_map() maps by memremap(). */
-static inline bool page_hold_has_struct_page(const struct page_hold *hold)
-{
-	return hold->map.page != KVM_UNMAPPED_PAGE;
-}
-
 #endif /* KVM_INTEL_FAST_PAGES_NOTIFIER_H */

@@ -80,7 +80,7 @@ void preemption_timer_init(struct kvm_vcpu *vcpu)
 
 	vmx->fast.preemption_timer = (struct preemption_timer) {};
 	if (fast_switch_does(FAST_SWITCH_PREEMPTION_TIMER))
-		vmx->nested.preemption_timer.function = fired;
+		fast_hrtimer_set_function(&vmx->nested.preemption_timer, fired);
 }
 
 static bool armed_in_time(struct vcpu_vmx *vmx, ktime_t deadline)

@@ -34,9 +34,10 @@
  *    which keeps naming the VMCS before (never NULL, never the shadow VMCS, because both
  *    would cost a barrier, and a warning, at the next switch);
  *  - what the nested entry reads of vmcs01 is read before the window (rvi, debugctl,
- *    bndcfgs, RIP, which is cached), and a failing entry reloads vmcs01
- *    (nested_vmx_fail()); without EPT, stock writes vmcs01's CR3 in the window, so there
- *    is no window then;
+ *    bndcfgs, RIP, which is cached, and from 7.2 on CR3, likewise), and a failing entry
+ *    reloads vmcs01 (nested_vmx_fail());
+ *  - there is no window without EPT, since stock writes vmcs01's CR3 in it, nor if stock
+ *    reads L1's CET state there (7.2);
  *  - vmx_switch_vmcs() ends the window.
  *
  * The early copy-out of a nested exit is only done while vmcs01 is active on this
@@ -258,15 +259,21 @@ bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 		return shadow_do_copy_in(vcpu);
 
 	kvm_rip_read(vcpu);
+	fast_read_before_window(vcpu);
 	shadow->debugctl = vmx_guest_debugctl_read();
-	if (kvm_vcpu_apicv_active(vcpu))
+	if (FAST_ENTRY_READS_RVI && kvm_vcpu_apicv_active(vcpu))
 		shadow->rvi = vmx_get_rvi();
 	if (kvm_mpx_supported())
 		shadow->bndcfgs = vmcs_read64(GUEST_BNDCFGS);
 
 	preempt_disable();
 	copy_in(vmx, shadow);
-	shadow->window = true;
+	if (likely(!fast_entry_reads_more(vcpu))) {
+		shadow->window = true;
+	} else {
+		vmcs_load(vmx->loaded_vmcs->vmcs);
+		preempt_enable();
+	}
 	return true;
 }
 

@@ -80,7 +80,7 @@ static __always_inline void vmcs02_cr3_written(struct kvm_vcpu *vcpu)
 	} else if (unlikely(fast_verify())) {
 		vmcs02_verify(vcpu);
 	} else {
-		__clear_bit(VCPU_EXREG_CR3, (unsigned long *)&vcpu->arch.regs_dirty);
+		__clear_bit(FAST_REG(CR3), (unsigned long *)&vcpu->arch.regs_dirty);
 		fast->counters.vmcs02_cr3_skipped++;
 	}
 }

@@ -8,14 +8,18 @@
 #ifndef KVM_INTEL_FAST_COMPAT_H
 #define KVM_INTEL_FAST_COMPAT_H
 
+#include <linux/kvm_host.h>
 #include <linux/version.h>
 
 #define FAST_LINE	KERNEL_VERSION(LINUX_VERSION_MAJOR, LINUX_VERSION_PATCHLEVEL, 0)
 #define FAST_LINE_6_1	KERNEL_VERSION(6, 1, 0)
 #define FAST_LINE_6_12	KERNEL_VERSION(6, 12, 0)
+#define FAST_LINE_7_2	KERNEL_VERSION(7, 2, 0)
+#define FAST_LINE_7_3	KERNEL_VERSION(7, 3, 0)
 
-#if FAST_LINE != FAST_LINE_6_1 && FAST_LINE != FAST_LINE_6_12
-#error "kvm-intel-fast supports the kernel lines 6.1 and 6.12"
+#if FAST_LINE != FAST_LINE_6_1 && FAST_LINE != FAST_LINE_6_12 && \
+	FAST_LINE != FAST_LINE_7_2 && FAST_LINE != FAST_LINE_7_3
+#error "kvm-intel-fast supports the kernel lines 6.1, 6.12, 7.2 and 7.3"
 #endif
 
 #if FAST_LINE >= FAST_LINE_6_12
@@ -23,17 +27,217 @@
 /* Bits of vcpu->arch.hflags */
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(0)
 #define FAST_HFLAGS_SMM			BIT_ULL(1)
-/* L1 may let L2 write IA32_FLUSH_CMD. */
-#define FAST_MSR_BITMAP_FLUSH_CMD	1
 #define fast_has_evmcs12(vmx)		nested_vmx_is_evmptr12_valid(vmx)
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid.base)
 #else
 #include <asm/unaligned.h>
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(5)
 #define FAST_HFLAGS_SMM			BIT_ULL(6)
-#define FAST_MSR_BITMAP_FLUSH_CMD	0
 #define fast_has_evmcs12(vmx)		evmptr_is_valid((vmx)->nested.hv_evmcs_vmptr)
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid_base)
+#endif
+
+/*
+ * The words of the MSR bitmap that stock merges with vmcs01's, beyond those of 6.1: part, an
+ * MSR of the word, the bits that L1 may clear for L2.  The PMU's can only be clear in vmcs01
+ * with the module parameter enable_mediated_pmu of kvm.ko.
+ */
+#if FAST_LINE >= FAST_LINE_7_2
+#define FAST_MSR_BITMAP_WORDS(WORD)							\
+	WORD(WRITE_LOW, 0x10b, BIT_ULL(0x0b))		/* FLUSH_CMD */			\
+	WORD(READ_LOW, 0xc0, GENMASK_ULL(8, 1) | BIT_ULL(0x27) | BIT_ULL(0x28))		\
+						/* PERFCTRn, MPERF, APERF */		\
+	WORD(READ_LOW, 0x6a0, GENMASK_ULL(0x27, 0x24) | BIT_ULL(0x22) | BIT_ULL(0x20))	\
+						/* U_CET, S_CET, PL0_SSP to PL3_SSP */	\
+	WORD(WRITE_LOW, 0x6a0, GENMASK_ULL(0x27, 0x24) | BIT_ULL(0x22) | BIT_ULL(0x20))
+#define FAST_MSR_BITMAP_PMU_WORDS(WORD)							\
+	WORD(WRITE_LOW, 0xc0, GENMASK_ULL(8, 1))	/* PERFCTRn */			\
+	WORD(READ_LOW, 0x4c0, GENMASK_ULL(8, 1))	/* PMCn */			\
+	WORD(WRITE_LOW, 0x4c0, GENMASK_ULL(8, 1))					\
+	WORD(READ_LOW, 0x309, GENMASK_ULL(11, 9))	/* FIXED_CTRn */		\
+	WORD(WRITE_LOW, 0x309, GENMASK_ULL(11, 9))					\
+	WORD(READ_LOW, 0x38f, BIT_ULL(15) | BIT_ULL(14)) /* GLOBAL_CTRL, GLOBAL_STATUS */ \
+	WORD(WRITE_LOW, 0x38f, BIT_ULL(16) | BIT_ULL(15)) /* GLOBAL_OVF_CTRL, GLOBAL_CTRL */
+#define fast_mediated_pmu()		enable_mediated_pmu
+#elif FAST_LINE >= FAST_LINE_6_12
+#define FAST_MSR_BITMAP_WORDS(WORD)	WORD(WRITE_LOW, 0x10b, BIT_ULL(0x0b))
+#define FAST_MSR_BITMAP_PMU_WORDS(WORD)
+#define fast_mediated_pmu()		false
+#else
+#define FAST_MSR_BITMAP_WORDS(WORD)
+#define FAST_MSR_BITMAP_PMU_WORDS(WORD)
+#define fast_mediated_pmu()		false
+#endif
+
+#if FAST_LINE >= FAST_LINE_7_2
+#include <linux/mm.h>
+#include <linux/vmstat.h>
+
+/* Stock's parameters that not all lines have */
+#define FAST_PARAMS_OF_LINE(DESC)							\
+	DESC(warn_on_missed_cc, "Warn where hardware finds fault with vmcs12 and KVM does not") \
+	DESC(cet, "Offer CET to guests")						\
+	DESC(mbec, "Use mode-based execute control for EPT")				\
+	DESC(enable_device_posted_irqs, "Let devices post interrupts to guests")	\
+	DESC(enable_mediated_pmu, "Give the PMU to the guest while it runs")
+#define FAST_REG(name)			VCPU_REG_##name
+#define fast_regs_available(vcpu, regs)	(((vcpu)->arch.regs_avail[0] & (regs)) == (regs))
+#define fast_guest_has(vcpu, feature)	guest_cpu_cap_has(vcpu, feature)
+#define fast_guest_has_evmcs(vcpu)	guest_cpu_cap_has_evmcs(vcpu)
+#define fast_rdmsr_safe(msr, value)	rdmsrq_safe(msr, value)
+#define fast_hrtimer_set_function(timer, function)	hrtimer_update_function(timer, function)
+/* The words of struct page with PG_dirty */
+#define fast_flags_of(page)		(&compound_head(page)->flags.f)
+/* What the young calls of an MMU notifier return */
+#define FAST_YOUNG			bool
+/* Fields of vmcs12 that the checks read, and that change without a trapped VMWRITE */
+#define FAST_CHECKED_FIELDS(FIELD)	\
+	FIELD(tpr_threshold)		\
+	FIELD(guest_s_cet)		\
+	FIELD(guest_ssp)		\
+	FIELD(guest_ssp_tbl)
+#define FAST_CHECKS_TPR_THRESHOLD	1
+#define fast_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, mbec, eptp)	\
+	kvm_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, mbec, eptp)
+
+#define FAST_ENTRY_READS_RVI		0
+/* Stock reads CR3 between the copy-in and the switch to vmcs02. */
+#define fast_read_before_window(vcpu)	kvm_read_cr3(vcpu)
+/* And the CET state of vmcs01, unless vmcs12 loads another. */
+#define fast_entry_reads_more(vcpu)						\
+	((guest_cpu_cap_has(vcpu, X86_FEATURE_IBT) ||				\
+	  guest_cpu_cap_has(vcpu, X86_FEATURE_SHSTK)) &&			\
+	 !(get_vmcs12(vcpu)->vm_entry_controls & VM_ENTRY_LOAD_CET_STATE))
+
+/* kvm_vcpu_unmap() marks a page as dirty that was mapped to be written. */
+#define FAST_UNMAP_DIRTIES		1
+
+static inline int fast_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map,
+				bool written)
+{
+	return __kvm_vcpu_map(vcpu, gfn, map, written);
+}
+
+static inline void fast_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_host_map *map, bool dirty)
+{
+	map->writable = dirty;
+	kvm_vcpu_unmap(vcpu, map);
+}
+
+static inline bool fast_map_has_struct_page(const struct kvm_host_map *map)
+{
+	return map->page;
+}
+
+/* True if stock holds the page by a count: here a pin. */
+static inline bool fast_map_is_counted(const struct kvm_host_map *map)
+{
+	return map->pinned_page;
+}
+
+/* Takes what kvm_vcpu_unmap() gives back, for a page that is mapped.  Context: any. */
+static inline void fast_map_count(const struct kvm_host_map *map)
+{
+	struct folio *folio = page_folio(map->pinned_page);
+
+	if (is_zero_folio(folio))
+		return;
+	if (folio_has_pincount(folio)) {
+		folio_ref_inc(folio);
+		atomic_inc(&folio->_pincount);
+	} else {
+		folio_ref_add(folio, GUP_PIN_COUNTING_BIAS);
+	}
+	node_stat_mod_folio(folio, NR_FOLL_PIN_ACQUIRED, 1);
+}
+
+/* Gives that back, and marks the page accessed; @map can still be used. */
+static inline void fast_map_uncount(struct kvm_vcpu *vcpu, const struct kvm_host_map *map)
+{
+	struct kvm_host_map clean = *map;
+
+	if (map->page)
+		fast_vcpu_unmap(vcpu, &clean, false);
+}
+
+static inline void fast_map_set_dirty(const struct kvm_host_map *map)
+{
+	if (map->pinned_page && !PageReserved(map->pinned_page))
+		SetPageDirty(map->pinned_page);
+}
+#else
+#define FAST_PARAMS_OF_LINE(DESC)	\
+	DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM entry")
+#define FAST_REG(name)			VCPU_EXREG_##name
+#define fast_regs_available(vcpu, regs)	(((vcpu)->arch.regs_avail & (regs)) == (regs))
+#define fast_guest_has(vcpu, feature)	guest_cpuid_has(vcpu, feature)
+#define fast_guest_has_evmcs(vcpu)	guest_cpuid_has_evmcs(vcpu)
+#define fast_rdmsr_safe(msr, value)	rdmsrl_safe(msr, value)
+#define fast_hrtimer_set_function(timer, callback)	((timer)->function = (callback))
+#define fast_flags_of(page)		(&compound_head(page)->flags)
+#define FAST_YOUNG			int
+#define FAST_CHECKED_FIELDS(FIELD)
+#define FAST_CHECKS_TPR_THRESHOLD	0
+#define fast_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, mbec, eptp)	\
+	kvm_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, eptp)
+#define FAST_ENTRY_READS_RVI		1
+#define fast_read_before_window(vcpu)	do { } while (0)
+#define fast_entry_reads_more(vcpu)	false
+#define FAST_UNMAP_DIRTIES		0
+
+static inline int fast_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map,
+				bool written)
+{
+	return kvm_vcpu_map(vcpu, gfn, map);
+}
+
+static inline void fast_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_host_map *map, bool dirty)
+{
+	kvm_vcpu_unmap(vcpu, map, dirty);
+}
+
+static inline bool fast_map_has_struct_page(const struct kvm_host_map *map)
+{
+	return map->page != KVM_UNMAPPED_PAGE;
+}
+
+/*
+ * True if stock holds the page by a count: here a reference.  Decides as
+ * kvm_pfn_to_refcounted_page() does, which kvm.ko does not export.
+ */
+static inline bool fast_map_is_counted(const struct kvm_host_map *map)
+{
+	struct page *page = map->page;
+
+	return fast_map_has_struct_page(map) &&
+	       (!PageReserved(page) || is_zero_pfn(page_to_pfn(page)) || is_zone_device_page(page));
+}
+
+static inline void fast_map_count(const struct kvm_host_map *map)
+{
+	get_page(map->page);
+}
+
+static inline void fast_map_uncount(struct kvm_vcpu *vcpu, const struct kvm_host_map *map)
+{
+	kvm_release_pfn_clean(map->pfn);
+}
+
+static inline void fast_map_set_dirty(const struct kvm_host_map *map)
+{
+	kvm_set_pfn_dirty(map->pfn);
+}
+#endif
+
+#if FAST_LINE >= FAST_LINE_7_3
+#include <linux/hrtimer_bases.h>
+
+#define FAST_PAGEWALK			struct kvm_pagewalk
+/* The role of the context for L1's EPT */
+#define fast_ept_role(vcpu)		((vcpu)->arch.ngpa_walk.cpu_role.as_u64)
+#else
+#define FAST_PAGEWALK			struct { }
+#define fast_ept_role(vcpu)		((vcpu)->arch.guest_mmu.cpu_role.as_u64)
 #endif
 
 /* 1 if ALLOW_UNREVIEWED=1 let stock code be built that nobody reviewed: see scripts/apply. */

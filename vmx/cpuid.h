@@ -36,18 +36,18 @@ static __always_inline bool cpuid_has_spec_ctrl(struct kvm_vcpu *vcpu)
 	bool has;
 
 	if (!fast_switch_does(FAST_SWITCH_CPUID))
-		return guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL);
+		return fast_guest_has(vcpu, X86_FEATURE_SPEC_CTRL);
 	has = cpuid_memo(vcpu)->spec_ctrl;
 	if (fast_verify())
-		has = cpuid_verify(vcpu, has, guest_cpuid_has(vcpu, X86_FEATURE_SPEC_CTRL));
+		has = cpuid_verify(vcpu, has, fast_guest_has(vcpu, X86_FEATURE_SPEC_CTRL));
 	return has;
 }
 
 /* Searches the entries, without the memo. */
 static inline bool cpuid_find_tsc_aux(struct kvm_vcpu *vcpu)
 {
-	return guest_cpuid_has(vcpu, X86_FEATURE_RDTSCP) ||
-	       guest_cpuid_has(vcpu, X86_FEATURE_RDPID);
+	return fast_guest_has(vcpu, X86_FEATURE_RDTSCP) ||
+	       fast_guest_has(vcpu, X86_FEATURE_RDPID);
 }
 
 /**
@@ -61,7 +61,7 @@ static __always_inline bool cpuid_has_tsc_aux(struct kvm_vcpu *vcpu)
 {
 	bool has;
 
-	if (!fast_switch_does(FAST_SWITCH_CPUID))
+	if (!FAST_HAS(cpuid) || !fast_switch_does(FAST_SWITCH_CPUID))
 		return cpuid_find_tsc_aux(vcpu);
 	has = cpuid_memo(vcpu)->tsc_aux;
 	if (fast_verify())

@@ -12,8 +12,9 @@
  *    flip it at any time by IPI.  kvm.ko reads the register with interrupts off
  *    before each entry and announces a change by KVM_RUN_LOAD_DEBUGCTL, after
  *    which interrupts stay off until the guest runs.
- *  - User space's MSR filter.  is_valid_passthrough_msr() knows this MSR, so
- *    vmx_disable_intercept_for_msr() and vmx_msr_filter_changed() honour the filter.
+ *  - User space's MSR filter.  vmx_disable_intercept_for_msr() honours the filter.  When
+ *    the filter changes, stock decides anew: is_valid_passthrough_msr() knows this MSR, or
+ *    from 7.2 on vmx_recalc_msr_intercepts() calls debugctl_set_intercept().
  *
  * Invariant: vmcs01 lets the read pass only while its field is known to lack
  * FREEZE_IN_SMM.  vmcs02 always intercepts the read, because its field does not
@@ -28,6 +29,16 @@
 #include "vmx/debugctl_state.h"
 #include "kvm/x86.h"
 
+/* The filter of user space has the last word. */
+static void pass_through(struct kvm_vcpu *vcpu, bool pass)
+{
+	to_vmx(vcpu)->fast.debugctl_passes = pass;
+	if (pass)
+		vmx_disable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	else
+		vmx_enable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+}
+
 /**
  * debugctl_vcpu_created - let the new vCPU's L1 read IA32_DEBUGCTL
  * @vcpu: the vCPU; its last seen host_debugctl is 0, so that kvm.ko announces
@@ -39,8 +50,22 @@ void debugctl_vcpu_created(struct kvm_vcpu *vcpu)
 {
 	if (!debugctl_passthrough)
 		return;
-	vmx_disable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	pass_through(vcpu, true);
 	to_vmx(vcpu)->fast.counters.debugctl_pass_through++;
+}
+
+/**
+ * debugctl_set_intercept - decide anew whether L1's read exits, after the MSR filter changed
+ * @vcpu: the vCPU
+ *
+ * From 7.2 on.  Before, stock remembers for each MSR in its list whether it may pass.
+ *
+ * Context: the vCPU's thread.
+ */
+void debugctl_set_intercept(struct kvm_vcpu *vcpu)
+{
+	if (debugctl_passthrough)
+		pass_through(vcpu, to_vmx(vcpu)->fast.debugctl_passes);
 }
 
 /**
@@ -61,12 +86,12 @@ void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh)
 		return;
 
 	if (debugctl_read_may_pass(vcpu->arch.host_debugctl, field_is_fresh)) {
-		vmx_disable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+		pass_through(vcpu, true);
 		counters->debugctl_pass_through++;
 		return;
 	}
 
-	vmx_enable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	pass_through(vcpu, false);
 	if (field_is_fresh)
 		counters->debugctl_intercept_freeze++;
 	else
@@ -114,7 +139,7 @@ void debugctl_verify(struct kvm_vcpu *vcpu)
 		   kvm_msr_allowed(vcpu, MSR_IA32_DEBUGCTLMSR, KVM_MSR_FILTER_READ)))
 		return;
 
-	vmx_enable_intercept_for_msr(vcpu, MSR_IA32_DEBUGCTLMSR, MSR_TYPE_R);
+	pass_through(vcpu, false);
 	FAST_MISMATCH(&vmx->fast.counters, debugctl,
 		      "L1 could read IA32_DEBUGCTL %#llx, host %#llx, against stock's rule",
 		      field, vcpu->arch.host_debugctl);

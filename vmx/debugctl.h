@@ -11,6 +11,7 @@
 #include "vmx/params.h"
 
 void debugctl_vcpu_created(struct kvm_vcpu *vcpu);
+void debugctl_set_intercept(struct kvm_vcpu *vcpu);
 void debugctl_host_changed(struct kvm_vcpu *vcpu, bool field_is_fresh);
 void debugctl_entry_skipped(struct kvm_vcpu *vcpu, u64 run_flags);
 void debugctl_verify(struct kvm_vcpu *vcpu);

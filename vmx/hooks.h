@@ -107,6 +107,8 @@ static __always_inline void fast_cpuid_changed(struct kvm_vcpu *vcpu)
 {
 	if (FAST_HAS(cpuid))
 		cpuid_forget(vcpu);
+	if (FAST_HAS(mmu_walks))
+		mmu_walks_forget(vcpu);
 	if (FAST_HAS(checks))
 		checks_forget(vcpu);
 }
@@ -116,6 +118,12 @@ static __always_inline void fast_capabilities_changed(struct kvm_vcpu *vcpu)
 {
 	if (FAST_HAS(checks))
 		checks_forget(vcpu);
+}
+
+/* Stock decides anew which MSRs L1 may access, by CPUID and user space's filter.  From 7.2 on. */
+static __always_inline void fast_msr_intercepts_set(struct kvm_vcpu *vcpu)
+{
+	debugctl_set_intercept(vcpu);
 }
 
 /* SMM interrupts, or KVM_GET_NESTED_STATE saves: from L2, stock brings vmcs12 up to date. */
@@ -227,6 +235,15 @@ static __always_inline void fast_entry_checked(struct kvm_vcpu *vcpu, struct vmc
 		checks_done(vcpu, vmcs12);
 }
 
+/*
+ * From 7.2 on stock looks for events to deliver before L2 runs, if an interrupt is pending.
+ * It takes the answer "none", -1, for one, too.
+ */
+static __always_inline bool fast_entry_has_interrupt(struct kvm_vcpu *vcpu)
+{
+	return irr_pending(vcpu);
+}
+
 /* Called before prepare_vmcs02() sets CR0, CR4 and their read shadows (@follow), and after. */
 static __always_inline void fast_entry_read_shadows(struct kvm_vcpu *vcpu, bool follow)
 {
@@ -245,11 +262,11 @@ static __always_inline void fast_init_mmu(struct kvm_vcpu *vcpu)
 	mmu_roles_init(vcpu);
 }
 
-/* Stock sets up the MMU for L1's EPT by kvm_init_shadow_ept_mmu(). */
+/* Stock sets up the MMU for L1's EPT by kvm_init_shadow_ept_mmu(); @mbec is false before 7.2. */
 static __always_inline void fast_init_ept_mmu(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
-					      bool ad, gpa_t eptp)
+					      bool ad, bool mbec, gpa_t eptp)
 {
-	mmu_roles_init_ept(vcpu, execonly, lpage_level, ad, eptp);
+	mmu_roles_init_ept(vcpu, execonly, lpage_level, ad, mbec, eptp);
 }
 
 /* prepare_vmcs02() has written L2's CR3, which stock writes again with the MMU's root. */

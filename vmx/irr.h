@@ -41,4 +41,19 @@ static __always_inline int irr_highest(struct kvm_vcpu *vcpu)
 	return kvm_lapic_find_highest_irr(vcpu);
 }
 
+/**
+ * irr_pending - tell whether an interrupt is pending that the vCPU would take now
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ * Return: true if kvm_apic_has_interrupt() finds one; with this part of the switch off, what
+ * its answer means to stock.
+ */
+static __always_inline bool irr_pending(struct kvm_vcpu *vcpu)
+{
+	int vector = kvm_apic_has_interrupt(vcpu);
+
+	return fast_switch_does(FAST_SWITCH_IRR) ? vector >= 0 : vector;
+}
+
 #endif /* KVM_INTEL_FAST_IRR_H */

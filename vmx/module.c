@@ -38,7 +38,9 @@ MODULE_PARM_DESC(vmentry_l1d_flush, "L1 data cache flush on VM entry: never, con
 MODULE_PARM_DESC(enable_shadow_vmcs, "Use VMCS shadowing for nested guests");
 MODULE_PARM_DESC(sgx, "Offer SGX to guests");
 MODULE_PARM_DESC(enlightened_vmcs, "Use the enlightened VMCS when running on Hyper-V");
-MODULE_PARM_DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM entry");
+#define DESC(name, text) MODULE_PARM_DESC(name, text);
+FAST_PARAMS_OF_LINE(DESC)
+#undef DESC
 
 /**
  * fast_init - set up the module when it is loaded

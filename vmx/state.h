@@ -30,6 +30,7 @@ struct fast_vcpu {
 	struct page_holds holds;
 	struct nested_contexts *contexts;	/* NULL outside VMX operation */
 	struct nested_context *context;		/* that of the last nested entry */
+	bool debugctl_passes;			/* L1 may read it, if the MSR filter agrees */
 	struct cpuid_memo cpuid;
 	struct user_return_memo user_return;
 	struct checks_memo checks;

@@ -92,7 +92,7 @@ void user_return_verify(struct vcpu_vmx *vmx)
 			mismatch(vmx, "is needed or not, other than stock says", i);
 			vmx->fast.user_return.wanted ^= BIT(i);
 		} else if (vmx->guest_uret_msrs_loaded && msr->load_into_hardware &&
-			   !rdmsrl_safe(msr_in_slot[i], &value) &&
+			   !fast_rdmsr_safe(msr_in_slot[i], &value) &&
 			   ((value ^ msr->data) & msr->mask)) {
 			mismatch(vmx, "does not have the guest's value", i);
 		}
