@@ -197,7 +197,7 @@ int pages_map(struct kvm_vcpu *vcpu, enum held_page which, gfn_t gfn,
  * @vcpu: the vCPU
  * @which: what the page is for
  * @map: the map; nothing happens if it is not mapped
- * @dirty: the page was written to; from 7.2 on stock assumes that of all but the MSR bitmap
+ * @dirty: the page was written to
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */
@@ -210,8 +210,6 @@ void pages_unmap(struct kvm_vcpu *vcpu, enum held_page which, struct kvm_host_ma
 
 	if (!map->hva)
 		return;
-	if (FAST_UNMAP_DIRTIES)
-		dirty = which != HELD_MSR_BITMAP;
 	if (!hold) {
 		fast_vcpu_unmap(vcpu, map, dirty);
 		return;
@@ -316,7 +314,8 @@ static noinline void put_slowly(struct kvm_vcpu *vcpu, bool dirty)
 {
 	struct nested_vmx *nested = &to_vmx(vcpu)->nested;
 
-	pages_unmap(vcpu, HELD_APIC_ACCESS, &nested->apic_access_page_map, false);
+	pages_unmap(vcpu, HELD_APIC_ACCESS, &nested->apic_access_page_map,
+		    dirty && FAST_UNMAP_DIRTIES);
 	pages_unmap(vcpu, HELD_VIRTUAL_APIC, &nested->virtual_apic_map, dirty);
 	pages_unmap(vcpu, HELD_PI_DESC, &nested->pi_desc_map, dirty);
 	end_use(vcpu);
@@ -337,12 +336,13 @@ void pages_put(struct kvm_vcpu *vcpu, bool dirty)
 
 	if (unlikely(holds_of(vcpu)->in_use == PAGES_UNUSED))
 		return;
+	dirty |= FAST_UNMAP_DIRTIES;
 	if (unlikely(!context ||
-		     ((dirty || FAST_UNMAP_DIRTIES) &&
-		      !(pages_log_nothing(vcpu) &&
-			(!FAST_UNMAP_DIRTIES || is_marked(&context->page[HELD_APIC_ACCESS])) &&
-			is_marked(&context->page[HELD_VIRTUAL_APIC]) &&
-			is_marked(&context->page[HELD_PI_DESC]))))) {
+		     (dirty && !(pages_log_nothing(vcpu) &&
+				 (!FAST_UNMAP_DIRTIES ||
+				  is_marked(&context->page[HELD_APIC_ACCESS])) &&
+				 is_marked(&context->page[HELD_VIRTUAL_APIC]) &&
+				 is_marked(&context->page[HELD_PI_DESC]))))) {
 		put_slowly(vcpu, dirty);
 		return;
 	}

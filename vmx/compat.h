@@ -42,9 +42,10 @@
  * MSR of the word, the bits that L1 may clear for L2.  The PMU's can only be clear in vmcs01
  * with the module parameter enable_mediated_pmu of kvm.ko.
  */
+#define FAST_MSR_BITMAP_FLUSH_CMD(WORD)	WORD(WRITE_LOW, 0x10b, BIT_ULL(0x0b))
 #if FAST_LINE >= FAST_LINE_7_2
 #define FAST_MSR_BITMAP_WORDS(WORD)							\
-	WORD(WRITE_LOW, 0x10b, BIT_ULL(0x0b))		/* FLUSH_CMD */			\
+	FAST_MSR_BITMAP_FLUSH_CMD(WORD)							\
 	WORD(READ_LOW, 0xc0, GENMASK_ULL(8, 1) | BIT_ULL(0x27) | BIT_ULL(0x28))		\
 						/* PERFCTRn, MPERF, APERF */		\
 	WORD(READ_LOW, 0x6a0, GENMASK_ULL(0x27, 0x24) | BIT_ULL(0x22) | BIT_ULL(0x20))	\
@@ -59,12 +60,12 @@
 	WORD(READ_LOW, 0x38f, BIT_ULL(15) | BIT_ULL(14)) /* GLOBAL_CTRL, GLOBAL_STATUS */ \
 	WORD(WRITE_LOW, 0x38f, BIT_ULL(16) | BIT_ULL(15)) /* GLOBAL_OVF_CTRL, GLOBAL_CTRL */
 #define fast_mediated_pmu()		enable_mediated_pmu
-#elif FAST_LINE >= FAST_LINE_6_12
-#define FAST_MSR_BITMAP_WORDS(WORD)	WORD(WRITE_LOW, 0x10b, BIT_ULL(0x0b))
-#define FAST_MSR_BITMAP_PMU_WORDS(WORD)
-#define fast_mediated_pmu()		false
+#else
+#if FAST_LINE >= FAST_LINE_6_12
+#define FAST_MSR_BITMAP_WORDS(WORD)	FAST_MSR_BITMAP_FLUSH_CMD(WORD)
 #else
 #define FAST_MSR_BITMAP_WORDS(WORD)
+#endif
 #define FAST_MSR_BITMAP_PMU_WORDS(WORD)
 #define fast_mediated_pmu()		false
 #endif
@@ -86,7 +87,7 @@
 #define fast_guest_has_evmcs(vcpu)	guest_cpu_cap_has_evmcs(vcpu)
 #define fast_rdmsr_safe(msr, value)	rdmsrq_safe(msr, value)
 #define fast_hrtimer_set_function(timer, function)	hrtimer_update_function(timer, function)
-/* The words of struct page with PG_dirty */
+/* The word of struct page with PG_dirty */
 #define fast_flags_of(page)		(&compound_head(page)->flags.f)
 /* What the young calls of an MMU notifier return */
 #define FAST_YOUNG			bool
@@ -109,7 +110,7 @@
 	  guest_cpu_cap_has(vcpu, X86_FEATURE_SHSTK)) &&			\
 	 !(get_vmcs12(vcpu)->vm_entry_controls & VM_ENTRY_LOAD_CET_STATE))
 
-/* kvm_vcpu_unmap() marks a page as dirty that was mapped to be written. */
+/* kvm_vcpu_unmap() marks what was mapped to be written as dirty: all pages but the MSR bitmap. */
 #define FAST_UNMAP_DIRTIES		1
 
 static inline int fast_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map,
