@@ -4,3 +4,15 @@
 import os
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def numbers(line):
+    """A kernel line, as 6.12, as numbers that compare."""
+    return [int(word) for word in line.split('.')]
+
+
+def kernel_lines():
+    """Those that we have hooks for, the oldest first."""
+    folder = os.path.join(TOP, 'patches')
+    return sorted((name for name in os.listdir(folder)
+                   if os.path.exists(os.path.join(folder, name, 'series'))), key=numbers)
