@@ -24,7 +24,7 @@ static void each_bit_matters_or_does_not(struct kunit *test)
 		BIT_ULL(31) | BIT_ULL(16),	/* CR0: PG, WP */
 		BIT_ULL(4) | BIT_ULL(5) | BIT_ULL(12) | BIT_ULL(20) | BIT_ULL(21) | BIT_ULL(22),
 		BIT_ULL(10) | BIT_ULL(11),	/* EFER: LMA, NX */
-		BIT_ULL(5) | BIT_ULL(6),	/* KVM: guest mode, SMM */
+		HF_GUEST_MASK | HF_SMM_MASK,
 	};
 	int which;
 
