@@ -221,6 +221,12 @@ cache_with_a_space() {
 	done
 }
 
+# Nothing of that line is built yet.
+kernel_line_by_name() {
+	rm -rf build
+	make KERNEL=6.12 && compgen -G 'build/6.12.*/kvm-intel-fast.ko'
+}
+
 clean_leaves_the_clone() {
 	make clean && ! git status --porcelain --ignored | grep -v '^A '
 }
@@ -255,5 +261,6 @@ check "the tests in a folder with a space" in_folder "a c" "the folder of this p
 	selftests/test --only style
 check "KDIR with a space" kdir_with_a_space
 check "a cache folder with a space" cache_with_a_space
+check "KERNEL= names a kernel line" kernel_line_by_name
 check "make clean leaves the clone as it was" clean_leaves_the_clone
 finish
