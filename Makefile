@@ -114,6 +114,12 @@ reach:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/test --reach
 	@selftests/reach
 
+# Each kernel version on offer, tested and measured; VERSIONS= chooses, as in VERSIONS="7.3"
+.PHONY: matrix
+matrix:
+	@command -v python3 > /dev/null || selftests/setup
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/matrix $(VERSIONS)
+
 # SEEDS= chooses the programs, as in SEEDS=0-999
 .PHONY: differential
 differential:
@@ -145,6 +151,7 @@ help:
 	@echo 'make upstream-test  does each patch of these series build and boot? (LINE=)'
 	@echo 'make reach    which group of the tests reaches which exit reason, control and MSR'
 	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
+	@echo 'make matrix   every kernel version on offer, tested and measured (VERSIONS="6.12 7.3")'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
 	@echo 'make history  what stock KVM costs as L0, release by release (KERNELS="6.1 7.3")'
 	@echo 'make clean    remove build/'

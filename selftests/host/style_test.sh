@@ -86,4 +86,5 @@ check "every file names its licence" licensed
 check "operating.md names every parameter, counter and warning" selftests/host/operating_page
 check "each line of a table \"how we know\" has a mutant" selftests/mutants/inputs
 check "the page of what the tests reach has all groups and names" selftests/reach --check
+check "README has the table of Documentation/kernels.md" selftests/matrix --check
 finish
