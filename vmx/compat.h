@@ -82,6 +82,7 @@
 	DESC(enable_device_posted_irqs, "Let devices post interrupts to guests")	\
 	DESC(enable_mediated_pmu, "Give the PMU to the guest while it runs")
 #define FAST_REG(name)			VCPU_REG_##name
+#define fast_pi_desc(vcpu)		(&to_vt(vcpu)->pi_desc)
 #define fast_regs_available(vcpu, regs)	(((vcpu)->arch.regs_avail[0] & (regs)) == (regs))
 #define fast_guest_has(vcpu, feature)	guest_cpu_cap_has(vcpu, feature)
 #define fast_guest_has_evmcs(vcpu)	guest_cpu_cap_has_evmcs(vcpu)
@@ -170,6 +171,7 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #define FAST_PARAMS_OF_LINE(DESC)	\
 	DESC(nested_early_check, "Let hardware check vmcs12 by a trial VM entry")
 #define FAST_REG(name)			VCPU_EXREG_##name
+#define fast_pi_desc(vcpu)		(&to_vmx(vcpu)->pi_desc)
 #define fast_regs_available(vcpu, regs)	(((vcpu)->arch.regs_avail & (regs)) == (regs))
 #define fast_guest_has(vcpu, feature)	guest_cpuid_has(vcpu, feature)
 #define fast_guest_has_evmcs(vcpu)	guest_cpuid_has_evmcs(vcpu)

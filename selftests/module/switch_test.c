@@ -197,16 +197,24 @@ static void note_vector(struct ex_regs *regs)
 static void l1_interrupts(struct vmx_pages *vmx)
 {
 	uint32_t eax, ebx, ecx, edx;
+	uint64_t pin_based;
 	int vector;
 
 	x2apic_enable();
 	start_vmx(vmx);
+	pin_based = vmreadz(PIN_BASED_VM_EXEC_CONTROL);
 	for (vector = FIRST_VECTOR; vector < 0x100; vector += VECTOR_STEP) {
 		asm volatile("cli");
 		x2apic_write_reg(APIC_SELF_IPI, vector);
 		cpuid(0, &eax, &ebx, &ecx, &edx);
-		if (vector & 1)
+		if (vector & 1) {
 			GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+			/* Exits for interrupts: this one ends L2 before its first instruction. */
+			vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin_based | PIN_BASED_EXT_INTR_MASK);
+			GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_EXTERNAL_INTERRUPT);
+			GUEST_ASSERT(vmreadz(GUEST_RIP) == (uint64_t)l2_nothing);
+			vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin_based);
+		}
 		vector_seen = 0;
 		asm volatile("sti; nop; cli" : : : "memory");
 		GUEST_ASSERT_2(vector_seen == vector, vector, vector_seen);

@@ -172,6 +172,11 @@ def switch_verify(tree):
     return in_machine(switch_spec(tree, 'mini', 'verify=1'))
 
 
+def switch_7_3(tree):
+    """The same on 7.3; verify off."""
+    return in_machine(switch_spec(tree, 'debian@7.3', ''))
+
+
 def switch_rtm(tree):
     """The same on a CPU with RTM; verify off."""
     spec = switch_spec(tree, 'mini', '')
@@ -384,6 +389,7 @@ CHECKS = {
     'debug-kernel': debug_kernel,
     'switch': switch,
     'switch-verify': switch_verify,
+    'switch-7.3': switch_7_3,
     'switch-rtm': switch_rtm,
     'switch-debug': switch_debug,
     'shadow': shadow,
