@@ -34,8 +34,8 @@
  *    which keeps naming the VMCS before (never NULL, never the shadow VMCS, because both
  *    would cost a barrier, and a warning, at the next switch);
  *  - what the nested entry reads of vmcs01 is read before the window (rvi, debugctl,
- *    bndcfgs, RIP, which is cached, and from 7.2 on CR3, likewise), and a failing entry
- *    reloads vmcs01 (nested_vmx_fail());
+ *    bndcfgs, RIP, which is cached, and from 7.2 on CR3, likewise, unless it waits:
+ *    l1_cr3.h), and a failing entry reloads vmcs01 (nested_vmx_fail());
  *  - there is no window without EPT, since stock writes vmcs01's CR3 in it, nor if stock
  *    reads L1's CET state there (7.2);
  *  - vmx_switch_vmcs() ends the window.
@@ -51,6 +51,7 @@
  * are not in the set are kept in "stale"; the set's others are not copied in.
  */
 #include "nested/checks.h"
+#include "nested/l1_cr3.h"
 #include "nested/shadow.h"
 #include "kvm/vmx/nested.h"
 
@@ -259,7 +260,8 @@ bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 		return shadow_do_copy_in(vcpu);
 
 	kvm_rip_read(vcpu);
-	fast_read_before_window(vcpu);
+	if (FAST_ENTRY_READS_CR3 && !l1_cr3_waits(vcpu))
+		kvm_read_cr3(vcpu);
 	shadow->debugctl = vmx_guest_debugctl_read();
 	if (FAST_ENTRY_READS_RVI && kvm_vcpu_apicv_active(vcpu))
 		shadow->rvi = vmx_get_rvi();

@@ -57,3 +57,22 @@ noinline void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 		compare(vcpu, "CR3", vmcs_readl(GUEST_CR3), cr3);
 	memo->compare_cr3 = false;
 }
+
+/**
+ * vmcs02_verify_tsc - verify=1: compare L2's TSC offset and multiplier with stock's
+ * @vcpu: the vCPU, in guest mode
+ * @offset: the offset that L2 would get
+ * @multiplier: the multiplier that L2 would get
+ *
+ * Context: the vCPU's thread.
+ */
+noinline void vmcs02_verify_tsc(struct kvm_vcpu *vcpu, u64 offset, u64 multiplier)
+{
+	u64 by_l1 = vmx_get_l2_tsc_multiplier(vcpu);
+
+	compare(vcpu, "L2's TSC offset", offset,
+		kvm_calc_nested_tsc_offset(vcpu->arch.l1_tsc_offset, vmx_get_l2_tsc_offset(vcpu),
+					   by_l1));
+	compare(vcpu, "L2's TSC multiplier", multiplier,
+		kvm_calc_nested_tsc_multiplier(vcpu->arch.l1_tsc_scaling_ratio, by_l1));
+}

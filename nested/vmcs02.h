@@ -15,8 +15,13 @@
  * No input can change in between, because both writes are within one function, before L2
  * runs.
  *
+ * TSC offset and multiplier of L2 (from 7.2 on): if L1 does not scale L2's TSC, one is a sum, the
+ * other is L1's.  They are worked out here, without three calls.  All inputs are read each time:
+ * L1's offset and multiplier, two controls of vmcs12, and its offset.
+ *
  * verify=1 (vmcs02.c): the read shadows must have their values when prepare_vmcs02() is
  * done, and CR3 when the root is loaded, unless something gave L2 another CR3 meanwhile.
+ * Stock works out offset and multiplier.
  */
 #ifndef KVM_INTEL_FAST_VMCS02_H
 #define KVM_INTEL_FAST_VMCS02_H
@@ -24,10 +29,12 @@
 #include <linux/kvm_host.h>
 
 #include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
 #include "vmx/params.h"
 
 void vmcs02_verify(struct kvm_vcpu *vcpu);
 void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
+void vmcs02_verify_tsc(struct kvm_vcpu *vcpu, u64 offset, u64 multiplier);
 
 /**
  * vmcs02_read_shadows_follow - note that prepare_vmcs02() sets CR0 and CR4 next, or has set them
@@ -96,6 +103,33 @@ static __always_inline void vmcs02_cr3_again(struct kvm_vcpu *vcpu, unsigned lon
 {
 	if (unlikely(fast_verify()))
 		vmcs02_verify_cr3(vcpu, cr3);
+}
+
+/**
+ * vmcs02_tsc - set TSC offset and multiplier of L2, if L1 does not scale L2's TSC
+ * @vcpu: the vCPU, in guest mode
+ * @vmcs12: its current vmcs12
+ *
+ * Context: the vCPU's thread.
+ * Return: true if they are set; false if stock must set them, which with verify=1 it does.
+ */
+static __always_inline bool vmcs02_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	struct kvm_vcpu_arch *arch = &vcpu->arch;
+	u64 offset = arch->l1_tsc_offset;
+
+	if (!fast_switch_does(FAST_SWITCH_VMCS02) ||
+	    unlikely(nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING)))
+		return false;
+	if (nested_cpu_has(vmcs12, CPU_BASED_USE_TSC_OFFSETTING))
+		offset += vmcs12->tsc_offset;
+	if (unlikely(fast_verify())) {
+		vmcs02_verify_tsc(vcpu, offset, arch->l1_tsc_scaling_ratio);
+		return false;
+	}
+	arch->tsc_offset = offset;
+	arch->tsc_scaling_ratio = arch->l1_tsc_scaling_ratio;
+	return true;
 }
 
 #endif /* KVM_INTEL_FAST_VMCS02_H */

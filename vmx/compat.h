@@ -103,8 +103,8 @@
 	kvm_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, mbec, eptp)
 
 #define FAST_ENTRY_READS_RVI		0
-/* Stock reads CR3 between the copy-in and the switch to vmcs02. */
-#define fast_read_before_window(vcpu)	kvm_read_cr3(vcpu)
+/* Stock reads L1's CR3 between the copy-in and the switch to vmcs02. */
+#define FAST_ENTRY_READS_CR3		1
 /* And the CET state of vmcs01, unless vmcs12 loads another. */
 #define fast_entry_reads_more(vcpu)						\
 	((guest_cpu_cap_has(vcpu, X86_FEATURE_IBT) ||				\
@@ -184,7 +184,7 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #define fast_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, mbec, eptp)	\
 	kvm_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, eptp)
 #define FAST_ENTRY_READS_RVI		1
-#define fast_read_before_window(vcpu)	do { } while (0)
+#define FAST_ENTRY_READS_CR3		0
 #define fast_entry_reads_more(vcpu)	false
 #define FAST_UNMAP_DIRTIES		0
 

@@ -22,6 +22,7 @@
 #include "vmx/user_return.h"
 #include "nested/checks.h"
 #include "nested/host_segments.h"
+#include "nested/l1_cr3.h"
 #include "nested/mmu_roles.h"
 #include "nested/pages.h"
 #include "nested/preemption_timer.h"
@@ -281,6 +282,18 @@ static __always_inline void fast_cr3_written_again(struct kvm_vcpu *vcpu, unsign
 	vmcs02_cr3_again(vcpu, cr3);
 }
 
+/* Stock keeps L1's CR3 for the case that the CPU refuses to enter L2.  From 7.2 on. */
+static __always_inline unsigned long fast_entry_l1_cr3(struct kvm_vcpu *vcpu)
+{
+	return l1_cr3_at_entry(vcpu);
+}
+
+/* Stock works out TSC offset and multiplier of L2.  True if both are set. */
+static __always_inline bool fast_entry_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	return vmcs02_tsc(vcpu, vmcs12);
+}
+
 /* Stock starts L2's preemption timer by hrtimer_start(). */
 static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t deadline)
 {
@@ -428,6 +441,12 @@ static __always_inline void fast_exit_segments_loaded(struct kvm_vcpu *vcpu)
 static __always_inline bool fast_exit_logs_nothing(struct kvm_vcpu *vcpu)
 {
 	return pages_log_nothing(vcpu);
+}
+
+/* The CPU refused to enter L2: stock takes the CR3 that L1 had.  From 7.2 on. */
+static __always_inline unsigned long fast_vmfail_l1_cr3(struct kvm_vcpu *vcpu)
+{
+	return l1_cr3_after_vmfail(vcpu);
 }
 
 /* Stock gives the pages back that L2 used. */

@@ -39,6 +39,7 @@ struct fast_vcpu {
 	struct vmcs02_memo vmcs02;
 	struct read_back_memo read_back;
 	u32 host_segments_digest;		/* verify=1 */
+	bool l1_cr3_is_in_vmcs01;		/* and KVM has it not: l1_cr3.h */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };
 
