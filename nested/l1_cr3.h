@@ -6,10 +6,9 @@
  * fault with vmcs02 (VMfail), after which L1 goes on.  With EPT and unrestricted guest vmcs01
  * still has it then, and it is read there.  Without them stock reads it at each entry.
  *
- * | input | how we know | mutants |
- * |---|---|---|
- * | vmcs01's CR3 | KVM writes it before it enters L1, and not while L2 is active | none |
- * | a CR3 that vmcs01 has not yet | KVM has marked CR3 as available; stock's copy is kept | none |
+ * Inputs, and how a change of each is known:
+ *  - vmcs01's CR3: KVM writes it before it enters L1, and not while L2 is active.
+ *  - a CR3 that vmcs01 has not yet: KVM has marked CR3 as available; stock's copy is kept.
  *
  * No test sees a wrong CR3, since L1 is entered at once, with that of vmcs01.
  * verify=1 (l1_cr3.c): stock reads it at each entry, and vmcs01 must have it after a refusal.

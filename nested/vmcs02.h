@@ -16,7 +16,7 @@
  * runs.
  *
  * TSC offset and multiplier of L2 (from 7.2 on): if L1 does not scale L2's TSC, one is a sum, the
- * other is L1's.  They are worked out here, without three calls.  All inputs are read each time:
+ * other is L1's.  They are worked out here, without five calls.  All inputs are read each time:
  * L1's offset and multiplier, two controls of vmcs12, and its offset.
  *
  * verify=1 (vmcs02.c): the read shadows must have their values when prepare_vmcs02() is

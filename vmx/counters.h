@@ -61,8 +61,8 @@
 	COUNTER(vmwrites_unchanged, "VMWRITEs left out: the field has the value") \
 	COUNTER(l1_cr3_verify_checks, "refused entries after which verify=1 compared L1's CR3") \
 	COUNTER(l1_cr3_verify_mismatches, "of these, those that differed from stock") \
-	COUNTER(irr_verify_checks, "nested entries at which verify=1 let stock find no interrupt") \
-	COUNTER(irr_verify_mismatches, "of these, entries at which it found one, or changed the PPR") \
+	COUNTER(irr_verify_checks, "nested entries at which verify=1 let stock search") \
+	COUNTER(irr_verify_mismatches, "of these, those at which it found one, or set the PPR") \
 	COUNTER(known_fields_verify_checks, "fields that verify=1 read") \
 	COUNTER(known_fields_verify_mismatches, "of these, fields with another value") \
 	COUNTER(preemption_timer_kept, "nested entries that found L2's timer armed") \

@@ -15,11 +15,12 @@
  *
  * | input | how we know | mutants |
  * |---|---|---|
- * | requested interrupts (IRR) | all eight words are read | `irr-last-word-ignored`,
- *   `irr-pending-ignored` |
- * | posted interrupts | PID.ON is read, as by stock, which looks at them only if it is set |
- *   none: vmx_sync_pir_to_irr() finds them before L2 is entered |
- * | whether the APIC is on, or protected | not needed: if not, stock finds none, either | |
+ * | requested interrupts (IRR) | all eight words are read |
+ *   `irr-last-word-ignored`, `irr-pending-ignored` |
+ *
+ * For posted interrupts PID.ON is read, as by stock, which looks at them only if it is set.  If
+ * one were overlooked, vmx_sync_pir_to_irr() would find it before L2 is entered.  If the APIC is
+ * off, or protected, stock finds no interrupt, either.
  *
  * The PPR is an output, too, since user space sees it in the APIC page.  With APIC
  * virtualization the CPU keeps it at each VM entry, EOI and write of the TPR; where KVM changes
