@@ -18,6 +18,7 @@
 
 #include "kvm/vmx/vmx.h"
 #include "vmx/params.h"
+#include "nested/shadow.h"
 
 unsigned long l1_cr3_after_vmfail(struct kvm_vcpu *vcpu);
 
@@ -47,6 +48,19 @@ static __always_inline bool l1_cr3_waits(struct kvm_vcpu *vcpu)
 }
 
 /**
+ * l1_cr3_before_window - read what a nested entry must not read in the window of shadow.c
+ * @vcpu: the vCPU, on its way into L2; vmcs01 is current
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void l1_cr3_before_window(struct kvm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->fast.l1_cr3_is_in_vmcs01 = l1_cr3_is_in_vmcs01(vcpu);
+	if (!l1_cr3_waits(vcpu))
+		kvm_read_cr3(vcpu);
+}
+
+/**
  * l1_cr3_at_entry - get L1's CR3 for the case that the CPU refuses to enter L2
  * @vcpu: as for l1_cr3_is_in_vmcs01()
  *
@@ -55,8 +69,12 @@ static __always_inline bool l1_cr3_waits(struct kvm_vcpu *vcpu)
  */
 static __always_inline unsigned long l1_cr3_at_entry(struct kvm_vcpu *vcpu)
 {
-	to_vmx(vcpu)->fast.l1_cr3_is_in_vmcs01 = l1_cr3_is_in_vmcs01(vcpu);
-	return l1_cr3_waits(vcpu) ? 0 : kvm_read_cr3(vcpu);
+	bool waits = l1_cr3_waits(vcpu);
+
+	/* In the window KVM may have read it just now. */
+	if (!shadow_has_window(vcpu))
+		to_vmx(vcpu)->fast.l1_cr3_is_in_vmcs01 = l1_cr3_is_in_vmcs01(vcpu);
+	return waits ? 0 : kvm_read_cr3(vcpu);
 }
 
 #endif /* KVM_INTEL_FAST_L1_CR3_H */

@@ -260,8 +260,8 @@ bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 		return shadow_do_copy_in(vcpu);
 
 	kvm_rip_read(vcpu);
-	if (FAST_ENTRY_READS_CR3 && !l1_cr3_waits(vcpu))
-		kvm_read_cr3(vcpu);
+	if (FAST_ENTRY_READS_CR3)
+		l1_cr3_before_window(vcpu);
 	shadow->debugctl = vmx_guest_debugctl_read();
 	if (FAST_ENTRY_READS_RVI && kvm_vcpu_apicv_active(vcpu))
 		shadow->rvi = vmx_get_rvi();

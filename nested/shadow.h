@@ -48,6 +48,20 @@ static __always_inline void shadow_window_reload(struct kvm_vcpu *vcpu)
 }
 
 /**
+ * shadow_has_window - tell whether a nested entry is inside the window, with no current VMCS
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ * Return: true if it is.
+ */
+static __always_inline bool shadow_has_window(struct kvm_vcpu *vcpu)
+{
+	struct vmcs_shadow *shadow = shadow_of(vcpu);
+
+	return shadow && shadow->window;
+}
+
+/**
  * shadow_rvi - get vmx_get_rvi() of vmcs01, also inside the window
  * @vcpu: the vCPU, on its way into L2
  *

@@ -15,7 +15,8 @@ from scripts import TOP
 from .lab import machine, project
 
 LIMIT = 1800            # seconds for one group
-LINE_PROGRAMS = ('page_hold_test', 'shadow_test', 'entry_test', 'switch_test')
+LINE_PROGRAMS = ('page_hold_test', 'shadow_test', 'entry_test', 'switch_test',
+                 'refused_entry_test')
 # Cases of page_hold_test that are left out: on all lines the one that needs a kernel parameter;
 # on 6.12, whose stock does not ask user space when L2 accesses a filtered IA32_SPEC_CTRL.
 LEFT_OUT = {'': ['-memory_unplugged'], '6.12': ['-user_space_filters_speculation_controls']}

@@ -156,6 +156,7 @@ static void verify_found_nothing(void)
 		return;
 	expect_verified("shadow", true);
 	expect_verified("read_back", false);
+	expect_verified("l1_cr3", kernel_is_at_least(7, 2));
 }
 
 static const struct test_case cases[] = {
