@@ -23,7 +23,7 @@ SHELL := /bin/bash
 KERNEL ?=
 ifneq ($(KERNEL),)
 ifeq ($(filter-out all,$(or $(MAKECMDGOALS),all)),)
-kernel := $(shell selftests/lab/kernel '$(KERNEL)')
+kernel := $(or $(shell selftests/lab/kernel '$(KERNEL)'),$(error see above))
 KDIR := $(kernel)/build
 KSRC := $(kernel)/source
 endif

@@ -50,6 +50,13 @@ plain_project() {
 	plain_path "the folder of this project" "$(head -n 1 <<< "$top")" "call it by its other name"
 }
 
+# needs_python - die where it is missing; what chooses a kernel and compares its code is Python
+needs_python() {
+	command -v python3 > /dev/null ||
+		die "python3 is missing" "python3, which compares the stock code with what was reviewed" \
+		    "apt-get install python3"
+}
+
 # copy_project FOLDER - this project's files, as git knows them and would take them, into FOLDER
 copy_project() {
 	(cd "$(dirname "${BASH_SOURCE[0]}")/.." &&

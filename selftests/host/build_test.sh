@@ -25,7 +25,8 @@ cd "$clone" || exit 1
 git init -q . && git add -A
 release=$(sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' "$kdir/include/generated/utsrelease.h")
 module=build/$release/kvm-intel-fast.ko
-variants=patches/$(cut -d. -f1,2 <<< "$release")/variants
+line=$(cut -d. -f1,2 <<< "$release")
+variants=patches/$line/variants
 
 spoilt() { # FILE SED-EXPRESSION - a source tree with one file changed
 	rm -rf "$work/spoilt"
@@ -34,7 +35,7 @@ spoilt() { # FILE SED-EXPRESSION - a source tree with one file changed
 	! cmp -s "$ksrc/$1" "$work/spoilt/$1"
 }
 
-# refused WORDS MAKE-ARGUMENTS... - make fails, says WORDS, builds nothing
+# refused WORDS MAKE-ARGUMENTS... - make fails, says WORDS in one error, builds nothing
 refused() {
 	local words=$1 log
 	shift
@@ -46,6 +47,7 @@ refused() {
 	echo "$log"
 	grep -qF -- "$words" <<< "$log" && grep -q '^  expected: ' <<< "$log" &&
 		grep -q '^  to do: ' <<< "$log" &&
+		[ "$(grep -c '^kvm-intel-fast: error: ' <<< "$log")" = 1 ] &&
 		[ -z "$(find build -name '*.ko' -o -name '*.tmp.*' 2>/dev/null)" ]
 }
 
@@ -107,7 +109,7 @@ headers_of_another_line() {
 	mkdir -p "$work/headers/include/generated"
 	cp -r "$kdir/include/generated/uapi" "$work/headers/include/generated/"
 	echo '#define UTS_RELEASE "5.10.0-1-amd64"' > "$work/headers/include/generated/utsrelease.h"
-	sed -i 's/MAJOR 6/MAJOR 5/; s/PATCHLEVEL 1/PATCHLEVEL 10/' \
+	sed -i 's/\(MAJOR\) .*/\1 5/; s/\(PATCHLEVEL\) .*/\1 10/' \
 		"$work/headers/include/generated/uapi/linux/version.h"
 	touch "$work/headers/Module.symvers"
 	refused "of kernel 5.10." KDIR="$work/headers"
@@ -115,7 +117,7 @@ headers_of_another_line() {
 
 source_of_another_version() {
 	spoilt Makefile 's/^SUBLEVEL = .*/SUBLEVEL = 1/' &&
-		refused "is of kernel 6.1.1, the headers" KDIR="$kdir" KSRC="$work/spoilt"
+		refused "is of kernel $line.1, the headers" KDIR="$kdir" KSRC="$work/spoilt"
 }
 
 foreign_kvm_host_h() {
@@ -137,7 +139,7 @@ patch_that_does_not_apply() {
 
 # The function that the hook is for is renamed: the patch lands, in the wrong one.
 hook_in_the_wrong_function() {
-	spoilt arch/x86/kvm/vmx/vmx.c 's/^static fastpath_t vmx_vcpu_run(/static fastpath_t vmx_vcpu_walk(/' &&
+	spoilt arch/x86/kvm/vmx/vmx.c 's/^\(.*fastpath_t\) vmx_vcpu_run(/\1 vmx_vcpu_walk(/' &&
 		refused "hooks are not where they belong" KDIR="$kdir" KSRC="$work/spoilt" ALLOW_UNREVIEWED=1
 }
 
@@ -239,6 +241,7 @@ check "the module is called kvm_intel, its version says fast" named_kvm_intel
 check "every parameter has a description" parameters_described
 check "modversions are those of the headers" modversions_match_headers
 check "missing headers" refused "no kernel headers in '/nowhere'" KDIR=/nowhere
+check "an unknown KERNEL" refused "there is no patches/5.4" KERNEL=5.4
 check "missing source" refused "no kernel source in '/nowhere'" KDIR="$kdir" KSRC=/nowhere
 check "an unsupported kernel line" headers_of_another_line
 check "source of another version" source_of_another_version
