@@ -16,17 +16,19 @@ top=$(cd "$here/../.." && pwd)
 arguments 0 1 "$@"
 lab_kernel "$@"
 release=$(cat "$kernel/release")
+line=$(cut -d. -f1,2 <<< "$release")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
+kept=$work/cache/fetch/machine-$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 unset KVM_INTEL_FAST_KERNEL KVM_INTEL_FAST_OFFLINE ALLOW_UNREVIEWED
 archive=$work/archive
 
 # tarball NAME [SED-EXPRESSION FILE] - a linux-source tarball of what the build needs of stock
 tarball() {
 	mkdir -p "$work/trees"
-	cp -r "$kernel/source" "$work/trees/linux-source-6.1"
-	[ $# = 1 ] || sed -i "$2" "$work/trees/linux-source-6.1/$3"
-	tar -C "$work/trees" -c linux-source-6.1 | xz -0 > "$work/$1"
+	cp -r "$kernel/source" "$work/trees/linux-source-$line"
+	[ $# = 1 ] || sed -i "$2" "$work/trees/linux-source-$line/$3"
+	tar -C "$work/trees" -c linux-source-$line | xz -0 > "$work/$1"
 	rm -rf "$work/trees"
 }
 tarball reviewed.tar.xz
@@ -38,7 +40,7 @@ package() {
 	mkdir -p "$archive/$1" "$root/DEBIAN" "$root/usr/src"
 	printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: test\nDescription: test\n' \
 		"$2" "$3" > "$root/DEBIAN/control"
-	[ $# = 3 ] || cp "$4" "$root/usr/src/linux-source-6.1.tar.xz"
+	[ $# = 3 ] || cp "$4" "$root/usr/src/linux-source-$line.tar.xz"
 	dpkg-deb -Znone --root-owner-group --build "$root" "$archive/$1/$2_$3_all.deb" > /dev/null
 	rm -rf "$root"
 }
@@ -49,14 +51,14 @@ kernel_of() {
 	shift 3
 	for what; do
 		case $what in
-		image) package "$suite" "linux-image-6.1.0-$abi-amd64" "$version" ;;
-		unsigned) package "$suite" "linux-image-6.1.0-$abi-amd64-unsigned" "$version" ;;
+		image) package "$suite" "linux-image-$line.0-$abi-amd64" "$version" ;;
+		unsigned) package "$suite" "linux-image-$line.0-$abi-amd64-unsigned" "$version" ;;
 		headers)
-			package "$suite" "linux-headers-6.1.0-$abi-amd64" "$version"
-			package "$suite" "linux-headers-6.1.0-$abi-common" "$version" ;;
-		kbuild) package "$suite" linux-kbuild-6.1 "$version" ;;
-		source) package "$suite" linux-source-6.1 "$version" "$work/reviewed.tar.xz" ;;
-		changed) package "$suite" linux-source-6.1 "$version" "$work/changed.tar.xz" ;;
+			package "$suite" "linux-headers-$line.0-$abi-amd64" "$version"
+			package "$suite" "linux-headers-$line.0-$abi-common" "$version" ;;
+		kbuild) package "$suite" linux-kbuild-$line "$version" ;;
+		source) package "$suite" linux-source-$line "$version" "$work/reviewed.tar.xz" ;;
+		changed) package "$suite" linux-source-$line "$version" "$work/changed.tar.xz" ;;
 		meta) package "$suite" linux-headers-amd64 "$version" ;;
 		esac
 	done
@@ -71,6 +73,8 @@ new_archive() {
 # other-* are not the computer's own.
 publish() {
 	local suite name
+	# Nothing comes from those of the real archive that lines name.
+	for name in $(awk '!/^#/ { print $1 }' "$top"/patches/*/suite); do mkdir -p "$archive/other-$name"; done
 	KVM_INTEL_FAST_ARCHIVE=
 	for suite in "$archive"/*/; do
 		(cd "$suite" && dpkg-scanpackages -m . > Packages 2> /dev/null)
@@ -82,7 +86,7 @@ publish() {
 	rm -f "$work"/cache/fetch/*/apt/updated
 }
 
-# lines_with LINE... - a copy of this project whose patches/ has the lines LINE, each as 6.1 but
+# lines_with LINE... - a copy of this project whose patches/ has the lines LINE, each as ours but
 # for its name; the kernels of 7.3 are those of the suite "other"
 lines_with() {
 	local line
@@ -124,8 +128,8 @@ seven_three() {
 
 line_of_another_suite() {
 	new_archive
-	lines_with 6.1 7.3
-	kernel_of bookworm 6.1.176-1 50 image headers kbuild source
+	lines_with $line 7.3
+	kernel_of bookworm $line.176-1 50 image headers kbuild source
 	seven_three other-other
 	publish
 	chooses 7.3.4-1~bpo13+1 7.3 && [ "$(wc -l < "$work/out")" = 9 ] &&
@@ -192,105 +196,105 @@ refuses() {
 # What bookworm and its security suite had on 2026-11-28.
 as_of_2026_11_28() {
 	new_archive
-	kernel_of bookworm 6.1.170-3 49 source
-	kernel_of bookworm 6.1.176-1 50 image unsigned headers kbuild source meta
-	kernel_of security 6.1.187-1 53 image unsigned headers source
-	kernel_of security 6.1.190-1 54 image unsigned headers source
-	kernel_of security 6.1.192-1 55 image unsigned headers source
-	kernel_of security 6.1.192-2 56 image unsigned headers source meta
-	kernel_of security 6.1.192-3 57 unsigned headers kbuild source
-	resolves 6.1.192-3 linux-image-6.1.0-57-amd64-unsigned
+	kernel_of bookworm $line.170-3 49 source
+	kernel_of bookworm $line.176-1 50 image unsigned headers kbuild source meta
+	kernel_of security $line.187-1 53 image unsigned headers source
+	kernel_of security $line.190-1 54 image unsigned headers source
+	kernel_of security $line.192-1 55 image unsigned headers source
+	kernel_of security $line.192-2 56 image unsigned headers source meta
+	kernel_of security $line.192-3 57 unsigned headers kbuild source
+	resolves $line.192-3 linux-image-$line.0-57-amd64-unsigned
 }
 
 headers_newer_than_source() {
 	new_archive
-	kernel_of security 6.1.192-2 56 image headers kbuild source meta
-	kernel_of security 6.1.192-3 57 image headers kbuild meta
-	resolves 6.1.192-2 linux-image-6.1.0-56-amd64
+	kernel_of security $line.192-2 56 image headers kbuild source meta
+	kernel_of security $line.192-3 57 image headers kbuild meta
+	resolves $line.192-2 linux-image-$line.0-56-amd64
 }
 
 source_newer_than_headers() {
 	new_archive
-	kernel_of security 6.1.192-2 56 image headers kbuild source meta
-	kernel_of security 6.1.192-3 57 source
-	resolves 6.1.192-2
+	kernel_of security $line.192-2 56 image headers kbuild source meta
+	kernel_of security $line.192-3 57 source
+	resolves $line.192-2
 }
 
 image_is_missing() {
 	new_archive
-	kernel_of security 6.1.192-2 56 image headers kbuild source
-	kernel_of security 6.1.192-3 57 headers kbuild source
-	resolves 6.1.192-2
+	kernel_of security $line.192-2 56 image headers kbuild source
+	kernel_of security $line.192-3 57 headers kbuild source
+	resolves $line.192-2
 }
 
 only_meta_lags() {
 	new_archive
-	kernel_of security 6.1.192-2 56 image headers kbuild source meta
-	kernel_of security 6.1.192-3 57 image unsigned headers kbuild source
-	resolves 6.1.192-3 linux-image-6.1.0-57-amd64
+	kernel_of security $line.192-2 56 image headers kbuild source meta
+	kernel_of security $line.192-3 57 image unsigned headers kbuild source
+	resolves $line.192-3 linux-image-$line.0-57-amd64
 }
 
 suites_differ() {
 	new_archive
-	kernel_of bookworm 6.1.176-1 50 image headers kbuild source meta
-	kernel_of security 6.1.192-3 57 image kbuild
-	kernel_of updates 6.1.192-3 57 headers source
-	resolves 6.1.192-3
+	kernel_of bookworm $line.176-1 50 image headers kbuild source meta
+	kernel_of security $line.192-3 57 image kbuild
+	kernel_of updates $line.192-3 57 headers source
+	resolves $line.192-3
 }
 
 main_without_security() {
 	new_archive
-	kernel_of bookworm 6.1.176-1 50 image headers kbuild source meta
-	resolves 6.1.176-1
+	kernel_of bookworm $line.176-1 50 image headers kbuild source meta
+	resolves $line.176-1
 }
 
 # Version numbers are Debian's, not strings.
 tenth_upload() {
 	new_archive
-	kernel_of security 6.1.99-1 40 image headers kbuild source
-	kernel_of security 6.1.100-9 41 image headers kbuild source
-	kernel_of security 6.1.100-10~deb12u1 42 image headers kbuild source
-	resolves 6.1.100-10~deb12u1
+	kernel_of security $line.99-1 40 image headers kbuild source
+	kernel_of security $line.100-9 41 image headers kbuild source
+	kernel_of security $line.100-10~deb12u1 42 image headers kbuild source
+	resolves $line.100-10~deb12u1
 }
 
 newer_is_not_reviewed() {
 	new_archive
-	kernel_of security 6.1.192-2 56 image headers kbuild source
-	kernel_of security 6.1.193-1 58 image headers kbuild changed
-	resolves 6.1.192-2 && grep -q '6.1.193-1 is newer: .*enter_vmx_operation' "$work/stderr"
+	kernel_of security $line.192-2 56 image headers kbuild source
+	kernel_of security $line.193-1 58 image headers kbuild changed
+	resolves $line.192-2 && grep -q "$line.193-1 is newer: .*enter_vmx_operation" "$work/stderr"
 }
 
 none_is_reviewed() {
 	new_archive
-	kernel_of security 6.1.193-1 58 image headers kbuild changed
-	resolves 6.1.193-1 && grep -q 'warning: .*verify=1.*enter_vmx_operation' "$work/stderr"
+	kernel_of security $line.193-1 58 image headers kbuild changed
+	resolves $line.193-1 && grep -q 'warning: .*verify=1.*enter_vmx_operation' "$work/stderr"
 }
 
 nothing_is_whole() {
 	new_archive
-	kernel_of security 6.1.192-3 57 image kbuild source
+	kernel_of security $line.192-3 57 image kbuild source
 	publish
-	refuses 'no version of line 6.1 is to be had whole' "$top/scripts/resolve"
+	refuses "no version of line $line is to be had whole" "$top/scripts/resolve"
 }
 
 a_version_by_name() {
 	new_archive
-	kernel_of security 6.1.192-2 56 image headers kbuild source
-	kernel_of security 6.1.192-3 57 image headers kbuild source
+	kernel_of security $line.192-2 56 image headers kbuild source
+	kernel_of security $line.192-3 57 image headers kbuild source
 	publish
-	[ "$("$top/scripts/resolve" 6.1.192-2 | head -n 1)" = 6.1.192-2 ] &&
-		[ "$(KVM_INTEL_FAST_KERNEL=6.1.192-2 "$top/scripts/resolve" | head -n 1)" = 6.1.192-2 ] &&
-		refuses 'one of: 6.1.192-3 6.1.192-2' "$top/scripts/resolve" 6.1.171-1
+	[ "$("$top/scripts/resolve" $line.192-2 | head -n 1)" = $line.192-2 ] &&
+		[ "$(KVM_INTEL_FAST_KERNEL=$line.192-2 "$top/scripts/resolve" | head -n 1)" = $line.192-2 ] &&
+		refuses "one of: $line.192-3 $line.192-2" "$top/scripts/resolve" $line.171-1
 }
 
 # After the cases above: what was fetched serves without an archive.
 without_the_network() {
 	only_meta_lags > /dev/null || return 1
 	rm -rf "$archive"
-	rm -f "$work/cache/fetch/machine/apt/updated"
+	rm -f "$kept/apt/updated"
 	"$top/scripts/resolve" > "$work/out" 2> "$work/stderr" || { cat "$work/stderr"; return 1; }
 	cat "$work/out"
-	[ "$(head -n 1 "$work/out")" = 6.1.192-3 ] || return 1
+	[ "$(head -n 1 "$work/out")" = $line.192-3 ] || return 1
 	rm -rf "$work/cache"
 	refuses 'is to be had whole' "$top/scripts/resolve"
 }
@@ -298,50 +302,52 @@ without_the_network() {
 # A newer one that is in the index alone is passed over.
 newer_is_not_cached() {
 	main_without_security > /dev/null || return 1
-	kernel_of security 6.1.192-3 57 image headers kbuild source
+	kernel_of security $line.192-3 57 image headers kbuild source
 	publish
 	"$top/scripts/fetch" - list '^linux-' > /dev/null || return 1
 	rm -rf "$archive"
 	KVM_INTEL_FAST_OFFLINE=1 "$top/scripts/resolve" > "$work/out" 2> "$work/stderr"
 	cat "$work/out" "$work/stderr"
-	[ "$(head -n 1 "$work/out")" = 6.1.176-1 ]
+	[ "$(head -n 1 "$work/out")" = $line.176-1 ]
 }
 
 half_a_download() {
 	only_meta_lags > /dev/null || return 1
-	mkdir "$work/cache/fetch/machine/bin/.new.half"
-	echo half > "$work/cache/fetch/machine/bin/.new.half/linux-source-6.1_6.1.192-3_all.deb"
-	rm -r "$work/cache/fetch/machine/bin/linux-source-6.1_6.1.192-3"
-	resolves 6.1.192-3 && [ ! -e "$work/cache/fetch/machine/bin/.new.half" ]
+	mkdir "$kept/bin/.new.half"
+	echo half > "$kept/bin/.new.half/linux-source-${line}_$line.192-3_all.deb"
+	rm -r "$kept/bin/linux-source-${line}_$line.192-3"
+	resolves $line.192-3 && [ ! -e "$kept/bin/.new.half" ]
 }
 
 # No file can grow past a few kB, as if the disk were full.
 full_disk() {
 	new_archive
-	kernel_of security 6.1.192-3 57 image headers kbuild source
+	kernel_of security $line.192-3 57 image headers kbuild source
 	publish
 	"$top/scripts/fetch" - list '^linux-' > /dev/null || return 1
-	(ulimit -f 100; trap '' XFSZ; refuses 'linux-source-6.1 6.1.192-3 could not be fetched' "$top/scripts/resolve") || return 1
-	resolves 6.1.192-3
+	(ulimit -f 100; trap '' XFSZ; refuses "linux-source-$line $line.192-3 could not be fetched" "$top/scripts/resolve") || return 1
+	resolves $line.192-3
 }
 
-# deb822 sources and one-line ones, whose index apt has read or has not.
+# deb822 sources and one-line ones, whose index apt has read or has not.  Of another release the
+# security suite comes from the security archive.
 apt_is_configured_in_any_way() {
-	local state=$work/state suite sum packages
+	local state=$work/state suite sum packages label=Debian at=$archive
 	new_archive
 	mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/parts"
 	for suite in bookworm bookworm-security; do
-		mkdir -p "$archive/dists/$suite/main/binary-amd64"
-		packages=$archive/dists/$suite/main/binary-amd64/Packages
+		[ $suite = bookworm ] || label=Debian-Security at=$archive/security
+		mkdir -p "$at/dists/$suite/main/binary-amd64"
+		packages=$at/dists/$suite/main/binary-amd64/Packages
 		printf 'Package: p\nVersion: 1\nArchitecture: amd64\nFilename: p.deb\nSize: 1\n' > "$packages"
 		sum=$(sha256sum < "$packages" | cut -d' ' -f1)
-		printf '%s\n' "Origin: Debian" "Label: Debian" "Suite: $suite" "Codename: $suite" \
+		printf '%s\n' "Origin: Debian" "Label: $label" "Suite: $suite" "Codename: $suite" \
 			"Date: $(date -Ru)" "Architectures: amd64" "Components: main" "SHA256:" \
-			" $sum $(stat -c %s "$packages") main/binary-amd64/Packages" > "$archive/dists/$suite/Release"
+			" $sum $(stat -c %s "$packages") main/binary-amd64/Packages" > "$at/dists/$suite/Release"
 	done
 	printf '%s\n' "Types: deb" "URIs: file:$archive" "Suites: bookworm" "Components: main" \
 		"Trusted: yes" > "$state/parts/debian.sources"
-	echo "deb [trusted=yes] file:$archive bookworm-security main" > "$state/parts/security.list"
+	echo "deb [trusted=yes] file:$at bookworm-security main" > "$state/parts/security.list"
 	echo "deb [trusted=yes] file:/nowhere other main" > "$state/parts/other.list"
 	printf '%s\n' "Dir::Etc::sourcelist \"/dev/null\";" "Dir::Etc::sourceparts \"$state/parts\";" \
 		"Dir::State::lists \"$state/lists\";" "Dir::Cache \"$state/cache\";" \
@@ -349,9 +355,11 @@ apt_is_configured_in_any_way() {
 	for _ in unread read; do
 		rm -rf "$work/cache"
 		env -u KVM_INTEL_FAST_ARCHIVE APT_CONFIG="$state/apt.conf" KVM_INTEL_FAST_CACHE="$work/cache" \
-			"$top/scripts/fetch" - sources > "$work/out" || return 1
+			bash -c "$top/scripts/fetch - sources && $top/scripts/fetch trixie-security sources" \
+			> "$work/out" || return 1
 		cat "$work/out"
-		[ "$(grep -c '^deb .*bookworm' "$work/out")" = 2 ] && [ "$(wc -l < "$work/out")" = 2 ] || return 1
+		grep -q "^deb .* file:$at/* trixie-security main" "$work/out" || return 1
+		[ "$(grep -c '^deb .*bookworm' "$work/out")" = 2 ] && [ "$(wc -l < "$work/out")" = 4 ] || return 1
 		APT_CONFIG=$state/apt.conf apt-get update -q > /dev/null 2>&1 || true	# /nowhere
 	done
 }
@@ -377,41 +385,41 @@ SHIM
 # Neither is installed or changed: the right source comes from the archive.
 make_fetches_the_headers_source() {
 	new_archive
-	kernel_of security 6.1.192-2 56 source
-	kernel_of security 6.1.192-3 57 source
+	kernel_of security $line.192-2 56 source
+	kernel_of security $line.192-3 57 source
 	publish
-	prepare_as 6.1.192-3 6.1.192-2 '' && [ -f "$work/kvm/vmx/nested.c" ] &&
-		ls "$work/cache/fetch/machine/bin/linux-source-6.1_6.1.192-2"
+	prepare_as $line.192-3 $line.192-2 '' && [ -f "$work/kvm/vmx/nested.c" ] &&
+		ls "$kept/bin/linux-source-${line}_$line.192-2"
 }
 
 source_has_left_the_archive() {
 	new_archive
-	kernel_of security 6.1.192-3 57 source
+	kernel_of security $line.192-3 57 source
 	publish
-	refuses 'linux-source-6.1 6.1.192-2, the source of these headers, has left the archive' \
-		prepare_as 6.1.192-3 6.1.192-2 ''
+	refuses "linux-source-$line $line.192-2, the source of these headers, has left the archive" \
+		prepare_as $line.192-3 $line.192-2 ''
 }
 
 # And the command that the error names helps in this very state.
 archive_is_not_reachable() {
-	local log deb=linux-source-6.1_6.1.192-2_all.deb
+	local log deb=linux-source-${line}_$line.192-2_all.deb
 	new_archive
-	kernel_of elsewhere 6.1.192-2 56 source
+	kernel_of elsewhere $line.192-2 56 source
 	mv "$archive/elsewhere" "$work/elsewhere"
 	mkdir "$archive/security"
 	publish
 	rm -rf "$archive"
-	refuses "apt-get download linux-source-6.1=6.1.192-2; then here: make KSRC=$deb" \
-		prepare_as 6.1.192-3 6.1.192-2 '' || return 1
-	prepare_as 6.1.192-3 6.1.192-2 "$work/elsewhere/$deb" && [ -f "$work/kvm/vmx/nested.c" ]
+	refuses "apt-get download linux-source-$line=$line.192-2; then here: make KSRC=$deb" \
+		prepare_as $line.192-3 $line.192-2 '' || return 1
+	prepare_as $line.192-3 $line.192-2 "$work/elsewhere/$deb" && [ -f "$work/kvm/vmx/nested.c" ]
 }
 
 unreviewed_source() {
 	new_archive
-	kernel_of security 6.1.193-1 58 changed
+	kernel_of security $line.193-1 58 changed
 	publish
-	refuses 'enter_vmx_operation is not as reviewed' prepare_as 6.1.192-3 6.1.193-1 '' || return 1
-	ALLOW_UNREVIEWED=1 prepare_as 6.1.192-3 6.1.193-1 '' && grep -q FAST_UNREVIEWED "$work/kvm/objects.mk"
+	refuses 'enter_vmx_operation is not as reviewed' prepare_as $line.192-3 $line.193-1 '' || return 1
+	ALLOW_UNREVIEWED=1 prepare_as $line.192-3 $line.193-1 '' && grep -q FAST_UNREVIEWED "$work/kvm/objects.mk"
 }
 
 check "the archive of 2026-11-28" as_of_2026_11_28
