@@ -4,8 +4,8 @@
 # patches_test.sh [NUMBER...] - each patch of a series stands alone: on 0001 and 0002, without the
 # others, it applies; those of NUMBER (default: all) build, too, and run L2 in the emulated machine
 #
-# Also: "git am" takes the series.  Works in a copy of the project, with the small kernel;
-# nothing is loaded into this computer.
+# Also: "git am" takes the series.  Works in a copy of the project, with the small kernel, whose
+# line's series it is; nothing is loaded into this computer.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -13,14 +13,17 @@ top=$(cd "$here/../.." && pwd)
 . "$top/selftests/tap.sh"
 
 arguments 0 99 "$@"
-line=6.1
+for number; do
+	[[ $number =~ ^[0-9]{4}$ ]] || wrong_call "'$number' is no number of a patch"
+done
+"$top/selftests/setup" || exit 1
+kernel=$("$top/selftests/lab/kernel" mini) || exit 1
+line=$(cut -d. -f1,2 "$kernel/release")
 series=$top/patches/$line/series
 all=$(grep -v '^#' "$series" | grep -oE '(^|/)[0-9]{4}-' | tr -cd '0-9\n' | tail -n +3)
 for number; do
 	grep -qx "$number" <<< "$all" || wrong_call "'$number' is no patch after 0002 of patches/$line/series"
 done
-"$top/selftests/setup" || exit 1
-kernel=$("$top/selftests/lab/kernel" mini) || exit 1
 programs=$("$top/selftests/kvm/build") || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -15,12 +15,18 @@ import os
 import subprocess
 import sys
 
-from scripts import TOP
+from scripts import TOP, kernel_lines
 from scripts.command import SetupError
 from . import machine
 
 # arguments: what make is told to build for it
 Kernel = collections.namedtuple('Kernel', 'directory release headers arguments')
+
+
+def use_first_line():
+    """On any release of Debian the tests are of one kernel line, unless one is named."""
+    if not os.environ.get('KVM_INTEL_FAST_KERNEL'):
+        os.environ['KVM_INTEL_FAST_KERNEL'] = kernel_lines()[0]
 
 
 @functools.lru_cache(maxsize=None)

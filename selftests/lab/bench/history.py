@@ -19,7 +19,8 @@ from . import compare, measure, tables
 
 # "-": those of this computer.  Of one version in several the first is taken.  Not
 # forky and sid: gcc 16 alone makes 7.2 6% cheaper than gcc 14 of trixie does.
-SUITES = ('-', 'bullseye', 'bookworm-backports', 'trixie', 'trixie-backports')
+SUITES = ('-', 'bullseye', 'bookworm', 'bookworm-security', 'bookworm-backports', 'trixie',
+          'trixie-backports')
 PATTERN = r'^linux-(image|modules)-[0-9][^ ]*-amd64$'
 FLAVOUR = re.compile(r'-(cloud|rt|dbg|unsigned)')
 # Read once by cpufreq; the emulated CPU has no such MSR, the kernel goes on.
