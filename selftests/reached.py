@@ -22,8 +22,7 @@ LEFT_OUT = {
     'commands': NO_VMX, 'kunit': NO_VMX,
     'lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
     'bisect': OTHER, 'mutants': OTHER,
-    'bare': 'measures what `bench` does', 'budgets': 'measures what `bench` does',
-    'report': 'measures what `bench` does',
+    **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
     'upstream': 'runs what `switch-fast` does'}
 
 

@@ -1,19 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bare_test.sh - does "make bench" work on a computer that has apt, make and git, and nothing else?
+# bare_test.sh [SUITE] - do the README's commands work on a computer that has apt, make and git, and
+# nothing else?
 #
-# Makes such a root with mmdebstrap, from the archive that this computer uses, puts the
-# project there and runs the README's first command (QUICK=1) in it.  Our cache is lent
-# to it, at its own path; all else has to come by itself.  Takes the right to mount: without,
-# the test is skipped, but where CI is set it fails.
+# Makes such a root of SUITE (default: this computer's own) with mmdebstrap, from the archive
+# that this computer uses, puts the project there and runs the README's first command (QUICK=1)
+# in it; of another suite than its own also the second, for two groups, and the operator's.  Our
+# cache is lent to it, at its own path; all else has to come by itself.  Takes the right to mount:
+# without, the test is skipped, but where CI is set it fails.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/selftests/tap.sh"
 
-arguments 0 0 "$@"
+arguments 0 1 "$@"
+own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+suite=${1:-$own}
+case $suite in *[!a-z]*) wrong_call "'$suite' is no name of a suite" ;; esac
 "$top/selftests/setup" test || exit 1
 cache=$(cache_folder)
 cache=$(realpath "$cache") || exit 1
@@ -21,7 +26,6 @@ work=$(mktemp -d) || exit 1
 root=$work/root
 # Ends with all mounts, whatever happens: they are in a mount namespace of their own.
 trap 'rm -rf --one-file-system "$work"' EXIT
-codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 
 if ! unshare --mount true 2> /dev/null; then
 	if [ -n "${CI:-}" ]; then
@@ -34,8 +38,8 @@ if ! unshare --mount true 2> /dev/null; then
 fi
 
 make_root() {
-	"$top/scripts/fetch" - sources > "$work/sources.list" &&
-		mmdebstrap --quiet --variant=apt --include=make,git "$codename" "$root" "$work/sources.list" &&
+	"$top/scripts/fetch" - sources | sed "s/ $own\([ -]\)/ $suite\1/" > "$work/sources.list" &&
+		mmdebstrap --quiet --variant=apt --include=make,git "$suite" "$root" "$work/sources.list" &&
 		! ls "$root"/usr/bin/{python3,gcc,patch,xz} 2> /dev/null
 }
 
@@ -49,8 +53,7 @@ in_root() {
 		cp /etc/resolv.conf /etc/hosts "$root/etc/"
 		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 			http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
-			KVM_INTEL_FAST_CACHE="$cache" KVM_INTEL_FAST_KERNEL="${KVM_INTEL_FAST_KERNEL:-}" \
-			bash -c "cd /root/project && $command"' - "$root" "$cache" "$1"
+			KVM_INTEL_FAST_CACHE="$cache" bash -c "cd /root/project && $command"' - "$root" "$cache" "$1"
 }
 
 first_command() {
@@ -61,11 +64,25 @@ first_command() {
 	grep -q 'L2 CPUID' "$work/bench.txt" && ls "$root"/root/project/build/bench/*-fast.json
 }
 
+second_command() {
+	in_root 'make test ONLY="kunit load"' > "$work/test.txt" || { cat "$work/test.txt"; return 1; }
+	tail -n 1 "$work/test.txt" | grep -E '^[1-9][0-9]* passed, 0 failed'
+}
+
+# With the newest headers of the suite, for want of a running kernel's
+operators_command() {
+	rm -rf "$root/root/project/build"
+	in_root 'apt-get install -qq gcc make patch xz-utils python3 linux-headers-amd64 && make' &&
+		ls "$root"/root/project/build/*/kvm-intel-fast.ko
+}
+
 installed_nothing_of_a_kernel() {
 	! in_root "dpkg-query -W -f '\${Package}\n'" | grep -E '^linux-(image|headers|source|kbuild)'
 }
 
 check "a root with apt, make and git" make_root
 check "make bench QUICK=1 needs nothing else" first_command
-check "it installs nothing of a kernel" installed_nothing_of_a_kernel
+[ "$suite" = "$own" ] || check "make test of two groups needs nothing else" second_command
+check "nothing of a kernel is installed" installed_nothing_of_a_kernel
+[ "$suite" = "$own" ] || check "make builds for this release's headers" operators_command
 finish
