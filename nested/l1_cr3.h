@@ -37,14 +37,14 @@ static __always_inline bool l1_cr3_is_in_vmcs01(struct kvm_vcpu *vcpu)
 
 /**
  * l1_cr3_waits - decide whether a nested VM entry need not read L1's CR3
- * @vcpu: as for l1_cr3_is_in_vmcs01()
+ * @vcpu: the vCPU, of which this entry noted whether vmcs01 has L1's CR3
  *
  * Context: the vCPU's thread.
  * Return: true if l1_cr3_after_vmfail() will read it; false where stock reads it.
  */
 static __always_inline bool l1_cr3_waits(struct kvm_vcpu *vcpu)
 {
-	return FAST_HAS(l1_cr3) && likely(!fast_verify()) && l1_cr3_is_in_vmcs01(vcpu);
+	return FAST_HAS(l1_cr3) && likely(!fast_verify()) && to_vmx(vcpu)->fast.l1_cr3_is_in_vmcs01;
 }
 
 /**
@@ -69,12 +69,10 @@ static __always_inline void l1_cr3_before_window(struct kvm_vcpu *vcpu)
  */
 static __always_inline unsigned long l1_cr3_at_entry(struct kvm_vcpu *vcpu)
 {
-	bool waits = l1_cr3_waits(vcpu);
-
-	/* In the window KVM may have read it just now. */
+	/* What was noted before the window holds: KVM may have read CR3 since. */
 	if (!shadow_has_window(vcpu))
 		to_vmx(vcpu)->fast.l1_cr3_is_in_vmcs01 = l1_cr3_is_in_vmcs01(vcpu);
-	return waits ? 0 : kvm_read_cr3(vcpu);
+	return l1_cr3_waits(vcpu) ? 0 : kvm_read_cr3(vcpu);
 }
 
 #endif /* KVM_INTEL_FAST_L1_CR3_H */

@@ -15,39 +15,6 @@ void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason);
 void shadow_do_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
 
 /**
- * shadow_window_end - end the window, because the CPU has a current VMCS again
- * @vcpu: the vCPU; vmx_switch_vmcs() has just loaded its loaded_vmcs
- *
- * Context: the vCPU's thread.
- */
-static __always_inline void shadow_window_end(struct kvm_vcpu *vcpu)
-{
-	struct vmcs_shadow *shadow = shadow_of(vcpu);
-
-	if (shadow && shadow->window) {
-		shadow->window = false;
-		preempt_enable();
-	}
-}
-
-/**
- * shadow_window_reload - load vmcs01 again, because the nested entry fails inside the window
- * @vcpu: the vCPU
- *
- * Context: the vCPU's thread.
- */
-static __always_inline void shadow_window_reload(struct kvm_vcpu *vcpu)
-{
-	struct vmcs_shadow *shadow = shadow_of(vcpu);
-
-	if (unlikely(shadow && shadow->window)) {
-		vmcs_load(to_vmx(vcpu)->loaded_vmcs->vmcs);
-		to_vmx(vcpu)->fast.counters.shadow_window_reloads++;
-		shadow_window_end(vcpu);
-	}
-}
-
-/**
  * shadow_has_window - tell whether a nested entry is inside the window, with no current VMCS
  * @vcpu: the vCPU
  *
@@ -62,6 +29,35 @@ static __always_inline bool shadow_has_window(struct kvm_vcpu *vcpu)
 }
 
 /**
+ * shadow_window_end - end the window, because the CPU has a current VMCS again
+ * @vcpu: the vCPU; vmx_switch_vmcs() has just loaded its loaded_vmcs
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_window_end(struct kvm_vcpu *vcpu)
+{
+	if (shadow_has_window(vcpu)) {
+		shadow_of(vcpu)->window = false;
+		preempt_enable();
+	}
+}
+
+/**
+ * shadow_window_reload - load vmcs01 again, because the nested entry fails inside the window
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_window_reload(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(shadow_has_window(vcpu))) {
+		vmcs_load(to_vmx(vcpu)->loaded_vmcs->vmcs);
+		to_vmx(vcpu)->fast.counters.shadow_window_reloads++;
+		shadow_window_end(vcpu);
+	}
+}
+
+/**
  * shadow_rvi - get vmx_get_rvi() of vmcs01, also inside the window
  * @vcpu: the vCPU, on its way into L2
  *
@@ -69,9 +65,7 @@ static __always_inline bool shadow_has_window(struct kvm_vcpu *vcpu)
  */
 static __always_inline u8 shadow_rvi(struct kvm_vcpu *vcpu)
 {
-	struct vmcs_shadow *shadow = shadow_of(vcpu);
-
-	return shadow && shadow->window ? shadow->rvi : vmx_get_rvi();
+	return shadow_has_window(vcpu) ? shadow_of(vcpu)->rvi : vmx_get_rvi();
 }
 
 /**
@@ -82,9 +76,7 @@ static __always_inline u8 shadow_rvi(struct kvm_vcpu *vcpu)
  */
 static __always_inline u64 shadow_guest_debugctl(struct kvm_vcpu *vcpu)
 {
-	struct vmcs_shadow *shadow = shadow_of(vcpu);
-
-	return shadow && shadow->window ? shadow->debugctl : vmx_guest_debugctl_read();
+	return shadow_has_window(vcpu) ? shadow_of(vcpu)->debugctl : vmx_guest_debugctl_read();
 }
 
 /**
@@ -95,9 +87,7 @@ static __always_inline u64 shadow_guest_debugctl(struct kvm_vcpu *vcpu)
  */
 static __always_inline u64 shadow_guest_bndcfgs(struct kvm_vcpu *vcpu)
 {
-	struct vmcs_shadow *shadow = shadow_of(vcpu);
-
-	return shadow && shadow->window ? shadow->bndcfgs : vmcs_read64(GUEST_BNDCFGS);
+	return shadow_has_window(vcpu) ? shadow_of(vcpu)->bndcfgs : vmcs_read64(GUEST_BNDCFGS);
 }
 
 /**
