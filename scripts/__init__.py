@@ -11,6 +11,11 @@ def numbers(line):
     return [int(word) for word in line.split('.')]
 
 
+def line_of(version):
+    """The kernel line of a version or release, as 6.12 of 6.12.117-1."""
+    return '.'.join(version.split('.')[:2])
+
+
 def kernel_lines():
     """Those that we have hooks for, the oldest first."""
     folder = os.path.join(TOP, 'patches')
