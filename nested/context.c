@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "kvm/vmx/vmx.h"
+#include "vmx/params.h"
 #include "nested/context.h"
 #include "nested/page_hold.h"
 
@@ -16,7 +17,7 @@ static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
 {
 	int p;
 
-	for (p = 0; p < NR_HELD_PAGES; p++)
+	for (p = 0; FAST_HAS(pages) && p < NR_HELD_PAGES; p++)
 		page_hold_drop(vcpu, &context->page[p]);
 	context->vmptr = INVALID_GPA;
 	context->last_used = 0;
@@ -73,7 +74,7 @@ static noinline struct nested_context *switch_context(struct kvm_vcpu *vcpu, gpa
 found:
 	context->last_used = ++contexts->clock;
 	if (vmx->fast.context)
-		WRITE_ONCE(vmx->fast.context->entries, vcpu->stat.nested_run);
+		WRITE_ONCE(vmx->fast.context->entries, fast_nested_entries(vcpu));
 	WRITE_ONCE(vmx->fast.context, context);
 	return context;
 }
@@ -128,7 +129,7 @@ noinline void nested_contexts_drop_stale(struct kvm_vcpu *vcpu)
 	WRITE_ONCE(holds->any_stale, false);
 	/* Whatever the notifier marks from here on sets the flag again. */
 	smp_mb();
-	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
+	for (c = 0; FAST_HAS(pages) && contexts && c < NESTED_CONTEXTS; c++)
 		for (p = 0; p < NR_HELD_PAGES; p++)
 			if (READ_ONCE(contexts->context[c].page[p].stale))
 				page_hold_drop(vcpu, &contexts->context[c].page[p]);

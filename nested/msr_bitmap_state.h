@@ -114,7 +114,8 @@ static inline void msr_bitmap_merge(const struct msr_bitmap_inputs *in, u64 *mer
 
 	for (i = 0; i < MSR_BITMAP_L01_WORDS; i++)
 		merged[MSR_BITMAP_X2APIC_WORDS + i] =
-			in->l1[MSR_BITMAP_X2APIC_WORDS + i] | in->l01[i] | ~merged_bits[i];
+			in->l1[MSR_BITMAP_X2APIC_WORDS + i] |
+			fast_msr_bitmap_l01(in->l01, i) | ~merged_bits[i];
 }
 
 #endif /* KVM_INTEL_FAST_MSR_BITMAP_STATE_H */

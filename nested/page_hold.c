@@ -47,7 +47,7 @@ int page_hold_fill(struct kvm_vcpu *vcpu, enum held_page which, struct page_hold
 		.vcpu = vcpu,
 		.which = which,
 		.uhva = gfn_to_hva(vcpu->kvm, gfn),
-		.entries = vcpu->stat.nested_run,
+		.entries = fast_nested_entries(vcpu),
 		.referenced = true,
 	};
 	RB_CLEAR_NODE(&hold->node);

@@ -97,11 +97,11 @@ static __always_inline bool pages_reuse(struct kvm_vcpu *vcpu, struct vmcs12 *vm
 		pages_msr_bitmap_done(vcpu);
 	}
 
-	vmx->nested.apic_access_page_map.hva = context->page[HELD_APIC_ACCESS].map.hva;
+	fast_map_apic_access(&vmx->nested, context->page[HELD_APIC_ACCESS].map.hva);
 	vmx->nested.virtual_apic_map.hva = context->page[HELD_VIRTUAL_APIC].map.hva;
 	vmx->nested.pi_desc_map.hva = context->page[HELD_PI_DESC].map.hva;
 	vmx->nested.pi_desc = context->pi_desc;
-	vmx->nested.force_msr_bitmap_recalc = false;
+	fast_msr_bitmap_is_new(&vmx->nested);
 	vmx->fast.counters.page_hold_reused++;
 	return true;
 }

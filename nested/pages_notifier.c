@@ -153,7 +153,7 @@ static void address_space_ends(struct mmu_notifier *notifier, struct mm_struct *
 /* The vCPU's count of nested entries, up to the last one with the hold's vmcs12. */
 static u64 entries_with(struct page_hold *hold)
 {
-	return is_current(hold) ? READ_ONCE(hold->vcpu->stat.nested_run) :
+	return is_current(hold) ? READ_ONCE(fast_nested_entries(hold->vcpu)) :
 				  READ_ONCE(context_of(hold)->entries);
 }
 

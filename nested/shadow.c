@@ -262,7 +262,7 @@ bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 	kvm_rip_read(vcpu);
 	if (FAST_ENTRY_READS_CR3)
 		l1_cr3_before_window(vcpu);
-	shadow->debugctl = vmx_guest_debugctl_read();
+	shadow->debugctl = fast_guest_debugctl();
 	if (FAST_ENTRY_READS_RVI && kvm_vcpu_apicv_active(vcpu))
 		shadow->rvi = vmx_get_rvi();
 	if (kvm_mpx_supported())

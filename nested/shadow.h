@@ -69,14 +69,14 @@ static __always_inline u8 shadow_rvi(struct kvm_vcpu *vcpu)
 }
 
 /**
- * shadow_guest_debugctl - get vmx_guest_debugctl_read() of vmcs01, also inside the window
+ * shadow_guest_debugctl - get GUEST_IA32_DEBUGCTL of vmcs01, also inside the window
  * @vcpu: the vCPU, on its way into L2
  *
  * Return: the field's value.
  */
 static __always_inline u64 shadow_guest_debugctl(struct kvm_vcpu *vcpu)
 {
-	return shadow_has_window(vcpu) ? shadow_of(vcpu)->debugctl : vmx_guest_debugctl_read();
+	return shadow_has_window(vcpu) ? shadow_of(vcpu)->debugctl : fast_guest_debugctl();
 }
 
 /**

@@ -124,11 +124,11 @@ static __always_inline bool vmcs02_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmc
 	if (nested_cpu_has(vmcs12, CPU_BASED_USE_TSC_OFFSETTING))
 		offset += vmcs12->tsc_offset;
 	if (unlikely(fast_verify())) {
-		vmcs02_verify_tsc(vcpu, offset, arch->l1_tsc_scaling_ratio);
+		vmcs02_verify_tsc(vcpu, offset, fast_l1_tsc_ratio(vcpu));
 		return false;
 	}
 	arch->tsc_offset = offset;
-	arch->tsc_scaling_ratio = arch->l1_tsc_scaling_ratio;
+	arch->tsc_scaling_ratio = fast_l1_tsc_ratio(vcpu);
 	return true;
 }
 

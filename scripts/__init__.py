@@ -17,7 +17,8 @@ def line_of(version):
 
 
 def kernel_lines():
-    """Those that we have hooks for, the oldest first."""
+    """Those that we support, the oldest first: not those of which a few patches were tried."""
     folder = os.path.join(TOP, 'patches')
     return sorted((name for name in os.listdir(folder)
-                   if os.path.exists(os.path.join(folder, name, 'series'))), key=numbers)
+                   if os.path.exists(os.path.join(folder, name, 'series')) and
+                   not os.path.exists(os.path.join(folder, name, 'partial'))), key=numbers)

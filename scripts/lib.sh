@@ -106,9 +106,14 @@ package_version() {
 
 # header_version KDIR - the version of the kernel that a build folder belongs to, as in 6.1.192
 header_version() {
-	awk '$2 == "LINUX_VERSION_MAJOR" { v = $3 }
-	     $2 == "LINUX_VERSION_PATCHLEVEL" { p = $3 }
-	     $2 == "LINUX_VERSION_SUBLEVEL" { print v "." p "." $3 }' \
+	# Before 5.13 there is but LINUX_VERSION_CODE, whose sublevel ends at 255.
+	awk '{ number[$2] = $3 }
+	     END { code = number["LINUX_VERSION_CODE"]
+		   if (!("LINUX_VERSION_MAJOR" in number))
+			   print int(code / 65536) "." int(code / 256) % 256 "." code % 256
+		   else
+			   print number["LINUX_VERSION_MAJOR"] "." number["LINUX_VERSION_PATCHLEVEL"] "." \
+				 number["LINUX_VERSION_SUBLEVEL"] }' \
 		"$1/include/generated/uapi/linux/version.h"
 }
 

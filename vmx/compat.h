@@ -12,13 +12,14 @@
 #include <linux/version.h>
 
 #define FAST_LINE	KERNEL_VERSION(LINUX_VERSION_MAJOR, LINUX_VERSION_PATCHLEVEL, 0)
+#define FAST_LINE_5_10	KERNEL_VERSION(5, 10, 0)
 #define FAST_LINE_6_1	KERNEL_VERSION(6, 1, 0)
 #define FAST_LINE_6_12	KERNEL_VERSION(6, 12, 0)
 #define FAST_LINE_7_2	KERNEL_VERSION(7, 2, 0)
 #define FAST_LINE_7_3	KERNEL_VERSION(7, 3, 0)
 
-#if FAST_LINE != FAST_LINE_6_1 && FAST_LINE != FAST_LINE_6_12 && \
-	FAST_LINE != FAST_LINE_7_2 && FAST_LINE != FAST_LINE_7_3
+#if FAST_LINE != FAST_LINE_5_10 && FAST_LINE != FAST_LINE_6_1 && \
+	FAST_LINE != FAST_LINE_6_12 && FAST_LINE != FAST_LINE_7_2 && FAST_LINE != FAST_LINE_7_3
 #error "kvm-intel-fast supports the kernel lines 6.1, 6.12, 7.2 and 7.3"
 #endif
 
@@ -33,7 +34,11 @@
 #include <asm/unaligned.h>
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(5)
 #define FAST_HFLAGS_SMM			BIT_ULL(6)
+#if FAST_LINE >= FAST_LINE_6_1
 #define fast_has_evmcs12(vmx)		evmptr_is_valid((vmx)->nested.hv_evmcs_vmptr)
+#else
+#define fast_has_evmcs12(vmx)		((vmx)->nested.hv_evmcs)
+#endif
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid_base)
 #endif
 
@@ -241,6 +246,38 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #else
 #define FAST_PAGEWALK			struct { }
 #define fast_ept_role(vcpu)		((vcpu)->arch.guest_mmu.cpu_role.as_u64)
+#endif
+
+#if FAST_LINE >= FAST_LINE_6_1
+#define fast_apicv_active(vcpu)		((vcpu)->arch.apic->apicv_active)
+#define fast_guest_debugctl()		vmx_guest_debugctl_read()
+#define fast_l1_tsc_ratio(vcpu)		((vcpu)->arch.l1_tsc_scaling_ratio)
+#define fast_nested_entries(vcpu)	((vcpu)->stat.nested_run)
+#define fast_uret_is_loaded(vmx, slot)	((vmx)->guest_uret_msrs[slot].load_into_hardware)
+#define fast_map_apic_access(nested, address)	((nested)->apic_access_page_map.hva = (address))
+#define fast_msr_bitmap_is_new(nested)	((nested)->force_msr_bitmap_recalc = false)
+/* The word of vmcs01's MSR bitmap that stock merges into word @i of msr_bitmap_inputs.l01 */
+#define fast_msr_bitmap_l01(l01, i)	((l01)[i])
+#else
+/* Of 5.10 only what patches/5.10/series names was tried. */
+#define fast_apicv_active(vcpu)		((vcpu)->arch.apicv_active)
+#define fast_guest_debugctl()		vmcs_read64(GUEST_IA32_DEBUGCTL)
+#define fast_l1_tsc_ratio(vcpu)		((vcpu)->arch.tsc_scaling_ratio)
+#define fast_nested_entries(vcpu)	((vcpu)->stat.exits)
+#define fast_uret_is_loaded(vmx, slot)	((slot) < (vmx)->nr_active_uret_msrs)
+#define fast_map_apic_access(nested, address)	BUILD_BUG()
+#define fast_msr_bitmap_is_new(nested)	BUILD_BUG()
+#define KVM_RUN_LOAD_DEBUGCTL		0
+#define INVALID_GPA			(~(gpa_t)0)
+
+/*
+ * Stock looks at vmcs01's bitmap for SPEC_CTRL and PRED_CMD alone, and there at writes alone;
+ * L1 always has the base registers.
+ */
+static inline u64 fast_msr_bitmap_l01(const u64 *l01, int i)
+{
+	return i < 2 ? l01[1] : 0;
+}
 #endif
 
 /* 1 if ALLOW_UNREVIEWED=1 let stock code be built that nobody reviewed: see scripts/apply. */

@@ -128,7 +128,8 @@ struct kvm;
  * visits a vCPU whose creation may still fail, and which KVM then frees.
  */
 #define fast_for_each_online_vcpu(i, vcpu, kvm)			\
-	for (i = 0; ((vcpu) = kvm_get_vcpu(kvm, i)); i++)
+	for (i = 0; i < atomic_read(&(kvm)->online_vcpus) &&	\
+	     ((vcpu) = kvm_get_vcpu(kvm, i)); i++)
 
 bool fast_counters_show_in_debugfs(struct kvm *kvm);
 

@@ -76,7 +76,7 @@ static __always_inline bool irr_has_nothing(struct kvm_vcpu *vcpu)
 {
 	struct kvm_lapic *apic = vcpu->arch.apic;
 
-	return apic && apic->apicv_active && irr_is_empty(apic) &&
+	return apic && fast_apicv_active(vcpu) && irr_is_empty(apic) &&
 	       !pi_test_on(fast_pi_desc(vcpu));
 }
 

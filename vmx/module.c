@@ -64,7 +64,7 @@ void __init fast_init(void)
  */
 void fast_vm_created(struct kvm *kvm)
 {
-	if (FAST_HAS(context))
+	if (FAST_HAS(pages))
 		pages_notifier_init(kvm);
 }
 
@@ -137,6 +137,6 @@ void fast_vcpu_freed(struct kvm_vcpu *vcpu)
  */
 void fast_vm_destroyed(struct kvm *kvm)
 {
-	if (FAST_HAS(context))
+	if (FAST_HAS(pages))
 		pages_notifier_stop(kvm);
 }

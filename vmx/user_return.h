@@ -32,7 +32,7 @@ static __always_inline bool user_return_wanted(struct vcpu_vmx *vmx, unsigned in
 {
 	if (fast_switch_does(FAST_SWITCH_USER_RETURN))
 		return vmx->fast.user_return.wanted & BIT(slot);
-	return vmx->guest_uret_msrs[slot].load_into_hardware;
+	return fast_uret_is_loaded(vmx, slot);
 }
 
 /**

@@ -108,11 +108,11 @@ headers_of_another_line() {
 	cp -r --parents "$kdir/include/generated/uapi/linux" "$work"
 	mkdir -p "$work/headers/include/generated"
 	cp -r "$kdir/include/generated/uapi" "$work/headers/include/generated/"
-	echo '#define UTS_RELEASE "5.10.0-1-amd64"' > "$work/headers/include/generated/utsrelease.h"
-	sed -i 's/\(MAJOR\) .*/\1 5/; s/\(PATCHLEVEL\) .*/\1 10/' \
+	echo '#define UTS_RELEASE "5.4.0-1-amd64"' > "$work/headers/include/generated/utsrelease.h"
+	sed -i 's/\(MAJOR\) .*/\1 5/; s/\(PATCHLEVEL\) .*/\1 4/' \
 		"$work/headers/include/generated/uapi/linux/version.h"
 	touch "$work/headers/Module.symvers"
-	refused "of kernel 5.10." KDIR="$work/headers"
+	refused "of kernel 5.4." KDIR="$work/headers"
 }
 
 source_of_another_version() {
