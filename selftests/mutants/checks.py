@@ -26,7 +26,8 @@ from selftests.lab import machine, project
 SELFTESTS = os.path.join(TOP, 'selftests')
 
 # What a module is built from.
-BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches', 'Documentation')
+BUILD_INPUTS = ('Kbuild', 'Makefile', 'scripts', 'vmx', 'nested', 'patches', 'Documentation',
+                'selftests/setup')     # which scripts/in-suite calls
 MAKE_LIMIT = 600        # seconds
 MACHINE_LIMIT = 300
 DIFFERENTIAL_SEEDS = '0-49'
