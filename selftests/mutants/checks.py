@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import threading
 
-from scripts import TOP, cache
+from scripts import TOP, cache, kernel_lines
 from selftests.host import mitigations
 from selftests.lab import machine, project
 
@@ -36,7 +36,7 @@ FIELDS_LIMIT = 1300
 # Cases of page_hold_test that mutants of held pages and of the MSR bitmap need.
 PAGES_CASES = (
     'steady_state', 'l1_stores_to_its_bitmap', 'l1_stores_under_x2apic',
-    'user_space_filters_an_msr', 'eight_vmcss', 'fields_name_other_pages',
+    'user_space_filters_an_msr', 'as_many_vmcss_as_are_kept', 'fields_name_other_pages',
     'l1_stores_to_its_bitmap_of_speculation_controls',
     'user_space_filters_speculation_controls', 'slot_over_other_memory',
     'dirty_log_while_l1_runs', 'dirty_log_while_l2_runs', 'dirty_log_read_while_l2_runs',
@@ -75,13 +75,23 @@ def build_inputs(tree):
     return sorted(os.path.relpath(file, tree) for file in found)
 
 
+# Of the thread: the kernel line that a check looks at, '' for that of the tests.
+on = threading.local()
+
+
+def of_line(name):
+    """A kernel of the line that the check looks at, as mini@7.3."""
+    line = getattr(on, 'line', '')
+    return name + '@' + line if line else name
+
+
 def kernel(name):
     """Its directory."""
-    return project.kernel(name).directory
+    return project.kernel(of_line(name)).directory
 
 
-def key(tree, name):
-    digest = hashlib.sha256(kernel(name).encode())
+def key(tree, directory):
+    digest = hashlib.sha256(directory.encode())
     for path in build_inputs(tree):
         digest.update(b'%s\0' % path.encode())
         digest.update(machine.read(os.path.join(tree, path)) + b'\0')
@@ -90,16 +100,17 @@ def key(tree, name):
 
 def build(tree, name):
     """The module of tree for a kernel; kept under a hash of all that goes in."""
-    on = project.kernel(name)
-    kept = os.path.join(folder(), 'modules', key(tree, name) + '.ko')
+    name = of_line(name)
+    for_kernel = project.kernel(name)
+    kept = os.path.join(folder(), 'modules', key(tree, for_kernel.directory) + '.ko')
     if not os.path.exists(kept):
-        done = project.make(on, tree=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = project.make(for_kernel, tree=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             timeout=MAKE_LIMIT)
         if done.returncode:
             lines = [line for line in done.stdout.splitlines() if not line.startswith('make')]
             raise BuildRefused('\n'.join(lines))
         with cache.new_file(kept) as new:
-            shutil.copy(project.module_path(on, tree=tree), new)
+            shutil.copy(project.module_path(for_kernel, tree=tree), new)
     os.utime(kept)
     return kept
 
@@ -173,11 +184,6 @@ def switch_verify(tree):
     return in_machine(switch_spec(tree, 'mini', 'verify=1'))
 
 
-def switch_7_3(tree):
-    """The same on 7.3; verify off."""
-    return in_machine(switch_spec(tree, 'debian@7.3', ''))
-
-
 def switch_rtm(tree):
     """The same on a CPU with RTM; verify off."""
     spec = switch_spec(tree, 'mini', '')
@@ -188,6 +194,23 @@ def switch_rtm(tree):
 def switch_debug(tree):
     """The same under the kernel's own checkers."""
     return in_machine(switch_spec(tree, 'debug', ''))
+
+
+def refused_entry_verify(tree):
+    """L1 after an entry to L2 that the CPU refused, with verify=1."""
+    return in_machine(machine.Spec(
+        kernel=kernel('mini'), kvm_intel=build(tree, 'mini'), kvm_intel_opts='verify=1',
+        time_limit=MACHINE_LIMIT, program=[os.path.join(project.programs(), 'refused_entry_test')]))
+
+
+def kvm_tsc_scaling(tree):
+    """KVM's test of an L1 that scales its own TSC and that of L2; verify off."""
+    done = subprocess.run([os.path.join(SELFTESTS, 'kvm', 'compare'), '--fast-opts', '',
+                           '--kernel', of_line('debian'), '--fast', build(tree, 'debian'),
+                           'vmx_nested_tsc_scaling_test'],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', timeout=MACHINE_LIMIT, check=False)
+    return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
 
 
 def shadow_with(tree, options, demanded='', **machine_options):
@@ -336,7 +359,8 @@ def hooks(tree):
 
 def kunit(tree):
     """The suites of the pure-logic files."""
-    done = subprocess.run([os.path.join(SELFTESTS, 'kunit', 'run'), '--root', tree],
+    done = subprocess.run([os.path.join(SELFTESTS, 'kunit', 'run'), '--root', tree,
+                           '--kernel', of_line('mini')],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors='replace', timeout=MACHINE_LIMIT, check=False)
     return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[:10])
@@ -390,7 +414,6 @@ CHECKS = {
     'debug-kernel': debug_kernel,
     'switch': switch,
     'switch-verify': switch_verify,
-    'switch-7.3': switch_7_3,
     'switch-rtm': switch_rtm,
     'switch-debug': switch_debug,
     'shadow': shadow,
@@ -411,4 +434,18 @@ CHECKS = {
     'fields-linux-l1': fields_linux_l1,
     'differential': differential,
     'differential-programs': differential_programs,
+    'refused-entry-verify': refused_entry_verify,
+    'kvm-tsc-scaling': kvm_tsc_scaling,
 }
+
+
+def known(check):
+    """True if there is such a check: its name, or name@LINE for another kernel line."""
+    name, mark, line = check.partition('@')
+    return name in CHECKS and (not mark or line in kernel_lines())
+
+
+def run(check, tree):
+    """The outcome of a check, as known() takes it."""
+    name, _, on.line = check.partition('@')
+    return CHECKS[name](tree)
