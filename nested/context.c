@@ -2,9 +2,9 @@
 /*
  * The vCPU's table of nested contexts: see context.h.
  *
- * Invariant: a context's pages and bitmap words belong to its vmptr.  VMCLEAR of
- * that vmcs12 frees the context.  VMXOFF, and everything else that ends nested
- * operation, frees the whole table.  An enlightened VMCS has no context.
+ * Invariant: a context's pages and bitmap words belong to its vmptr.  VMCLEAR of that vmcs12
+ * empties the context; VMXOFF, and everything else that ends nested operation, empties all.
+ * An enlightened VMCS has no context.
  */
 #include <linux/slab.h>
 
@@ -29,21 +29,44 @@ static void forget(struct kvm_vcpu *vcpu, struct nested_context *context)
 		to_vmx(vcpu)->fast.holds.settled = NULL;
 }
 
-static struct nested_contexts *allocate(void)
+/* An empty one; NULL if there are NESTED_CONTEXTS, or no memory. */
+static struct nested_context *add(struct nested_contexts *contexts)
 {
-	struct nested_contexts *contexts = kzalloc(sizeof(*contexts), GFP_KERNEL_ACCOUNT);
+	struct nested_context *context;
+
+	if (contexts->count == NESTED_CONTEXTS)
+		return NULL;
+	context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
+	if (!context)
+		return NULL;
+	context->vmptr = INVALID_GPA;
+	contexts->context[contexts->count++] = context;
+	return context;
+}
+
+/* An empty one, which may have been that of the vmcs12 used longest ago; NULL without memory. */
+static struct nested_context *begin(struct kvm_vcpu *vcpu, struct nested_contexts *contexts)
+{
+	struct nested_context *context = NULL;
 	int c;
 
-	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
-		contexts->context[c].vmptr = INVALID_GPA;
-	return contexts;
+	for (c = 0; c < contexts->count; c++)
+		if (!context || contexts->context[c]->last_used < context->last_used)
+			context = contexts->context[c];
+	if (!context || context->vmptr != INVALID_GPA)
+		context = add(contexts) ?: context;
+	if (context && context->vmptr != INVALID_GPA) {
+		to_vmx(vcpu)->fast.counters.nested_context_evictions++;
+		forget(vcpu, context);
+	}
+	return context;
 }
 
 /* Returns NULL if there is no memory. */
 static struct nested_contexts *get_contexts(struct vcpu_vmx *vmx)
 {
 	if (!vmx->fast.contexts)
-		vmx->fast.contexts = allocate();
+		vmx->fast.contexts = kzalloc(sizeof(*vmx->fast.contexts), GFP_KERNEL_ACCOUNT);
 	return vmx->fast.contexts;
 }
 
@@ -51,25 +74,21 @@ static noinline struct nested_context *switch_context(struct kvm_vcpu *vcpu, gpa
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct nested_contexts *contexts;
-	struct nested_context *context, *oldest;
+	struct nested_context *context;
 	int c;
 
 	contexts = vmptr == INVALID_GPA ? NULL : get_contexts(vmx);
 	if (!contexts)
 		return NULL;
 
-	oldest = &contexts->context[0];
-	for (c = 0; c < NESTED_CONTEXTS; c++) {
-		context = &contexts->context[c];
+	for (c = 0; c < contexts->count; c++) {
+		context = contexts->context[c];
 		if (context->vmptr == vmptr)
 			goto found;
-		if (context->last_used < oldest->last_used)
-			oldest = context;
 	}
-	context = oldest;
-	if (context->vmptr != INVALID_GPA)
-		vmx->fast.counters.nested_context_evictions++;
-	forget(vcpu, context);
+	context = begin(vcpu, contexts);
+	if (!context)
+		return NULL;
 	context->vmptr = vmptr;
 found:
 	context->last_used = ++contexts->clock;
@@ -108,9 +127,9 @@ void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr)
 	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
 	int c;
 
-	for (c = 0; contexts && c < NESTED_CONTEXTS; c++)
-		if (contexts->context[c].vmptr == vmptr)
-			forget(vcpu, &contexts->context[c]);
+	for (c = 0; contexts && c < contexts->count; c++)
+		if (contexts->context[c]->vmptr == vmptr)
+			forget(vcpu, contexts->context[c]);
 }
 
 /**
@@ -129,14 +148,14 @@ noinline void nested_contexts_drop_stale(struct kvm_vcpu *vcpu)
 	WRITE_ONCE(holds->any_stale, false);
 	/* Whatever the notifier marks from here on sets the flag again. */
 	smp_mb();
-	for (c = 0; FAST_HAS(pages) && contexts && c < NESTED_CONTEXTS; c++)
+	for (c = 0; FAST_HAS(pages) && contexts && c < contexts->count; c++)
 		for (p = 0; p < NR_HELD_PAGES; p++)
-			if (READ_ONCE(contexts->context[c].page[p].stale))
-				page_hold_drop(vcpu, &contexts->context[c].page[p]);
+			if (READ_ONCE(contexts->context[c]->page[p].stale))
+				page_hold_drop(vcpu, &contexts->context[c]->page[p]);
 }
 
 /**
- * nested_contexts_free - give up all contexts when the vCPU leaves VMX operation
+ * nested_contexts_forget - give up all contexts when the vCPU leaves VMX operation
  * @vcpu: the vCPU, not in L2
  *
  * Stock frees vmcs02's MSR bitmap page at the same time, and allocates another at the next
@@ -144,18 +163,30 @@ noinline void nested_contexts_drop_stale(struct kvm_vcpu *vcpu)
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */
-void nested_contexts_free(struct kvm_vcpu *vcpu)
+void nested_contexts_forget(struct kvm_vcpu *vcpu)
 {
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	struct nested_contexts *contexts = vmx->fast.contexts;
+	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
 	int c;
 
-	if (!contexts)
-		return;
-	for (c = 0; c < NESTED_CONTEXTS; c++)
-		forget(vcpu, &contexts->context[c]);
-	vmx->fast.holds.ready = NULL;
-	vmx->fast.holds.not_logged_generation = 0;
-	vmx->fast.contexts = NULL;
+	for (c = 0; contexts && c < contexts->count; c++)
+		if (contexts->context[c]->vmptr != INVALID_GPA)
+			forget(vcpu, contexts->context[c]);
+	to_vmx(vcpu)->fast.holds.ready = NULL;
+	to_vmx(vcpu)->fast.holds.not_logged_generation = 0;
+}
+
+/**
+ * nested_contexts_free - free the memory of all contexts
+ * @vcpu: the vCPU, which left VMX operation for good
+ *
+ * Context: the thread that destroys the vCPU.
+ */
+void nested_contexts_free(struct kvm_vcpu *vcpu)
+{
+	struct nested_contexts *contexts = to_vmx(vcpu)->fast.contexts;
+	int c;
+
+	for (c = 0; contexts && c < contexts->count; c++)
+		kfree(contexts->context[c]);
 	kfree(contexts);
 }

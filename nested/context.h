@@ -3,10 +3,9 @@
  * What is kept per vmcs12 across nested VM entries: the pages of L1 that it
  * names, and its merged MSR bitmap.
  *
- * A vCPU keeps NESTED_CONTEXTS of them, the least recently used one giving way,
- * so that an L1 that alternates between several guests does not thrash.  Memory
- * per vCPU: sizeof(struct nested_contexts), under 6 KiB, allocated at the first
- * nested entry after VMXON and freed at VMXOFF.
+ * A vCPU keeps up to NESTED_CONTEXTS of them, the least recently used one giving way,
+ * so that an L1 that alternates between several guests does not thrash.  Each is allocated
+ * when there are more vmcs12s than ever before, about 1 KiB, and freed with the vCPU.
  */
 #ifndef KVM_INTEL_FAST_CONTEXT_H
 #define KVM_INTEL_FAST_CONTEXT_H
@@ -16,7 +15,7 @@
 #include "nested/msr_bitmap_state.h"
 #include "nested/page_hold_state.h"
 
-#define NESTED_CONTEXTS	8
+#define NESTED_CONTEXTS	32
 
 struct nested_context {
 	gpa_t vmptr;			/* INVALID_GPA: free */
@@ -33,12 +32,14 @@ struct nested_context {
 
 struct nested_contexts {
 	u64 clock;
-	struct nested_context context[NESTED_CONTEXTS];
+	unsigned int count;
+	struct nested_context *context[NESTED_CONTEXTS];
 };
 
 struct nested_context *nested_context_get(struct kvm_vcpu *vcpu);
 void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr);
 void nested_contexts_drop_stale(struct kvm_vcpu *vcpu);
+void nested_contexts_forget(struct kvm_vcpu *vcpu);
 void nested_contexts_free(struct kvm_vcpu *vcpu);
 
 #endif /* KVM_INTEL_FAST_CONTEXT_H */

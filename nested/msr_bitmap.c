@@ -13,7 +13,7 @@
  *
  * There is one hardware page per vCPU, as in stock, because the code that saves
  * SPEC_CTRL looks at this page.  VMXON allocates it full of ones.  VMXOFF frees it,
- * and the memos with it (nested_contexts_free()).  After a switch of vmcs12 only
+ * and the memos are forgotten (nested_contexts_forget()).  After a switch of vmcs12 only
  * the words that differ are written.
  *
  * Stock's shortcut for an enlightened VMCS comes before this, as in stock.  An

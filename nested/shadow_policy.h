@@ -25,6 +25,10 @@
  * in use.  The time between two censuses grows eightfold, up to SHADOW_MAX_CENSUS_PERIOD
  * nested entries.  So a field leaves at most once per census, and the cost of censuses is
  * below one instruction per entry in the long run.
+ *
+ * Starting anew.  At VMXON the set becomes that of a new vCPU, if L1 has made SHADOW_RESTART
+ * nested entries or more since the VMXON before.  Fewer are a switch of a hypervisor that
+ * leaves VMX operation each time: its set stays, and learns.
  */
 #ifndef KVM_INTEL_FAST_SHADOW_POLICY_H
 #define KVM_INTEL_FAST_SHADOW_POLICY_H
@@ -40,6 +44,7 @@
 #define SHADOW_FIRST_CENSUS	16
 #define SHADOW_CENSUS_GROWTH	8
 #define SHADOW_MAX_CENSUS_PERIOD 65536
+#define SHADOW_RESTART		16
 
 /* Module parameters, in units of what membership of a field costs per nested entry. */
 extern unsigned int shadow_exit_cost;	/* of an exit of L1's VMREAD or VMWRITE */

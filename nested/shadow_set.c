@@ -15,7 +15,8 @@
  * synced the rare fields, which wants_rare demands.  From then on each exit syncs them.
  * Fields that are otherwise read back late (read_back.h) wait likewise, with wants_late.
  *
- * The policy is in shadow_policy.h.  All of it starts anew at VMXON.
+ * The policy is in shadow_policy.h.  All of it starts anew at VMXON, unless L1 was in VMX
+ * operation for a few nested entries only: some hypervisors leave it at each switch.
  */
 #include <linux/moduleparam.h>
 #include <linux/nospec.h>
@@ -121,7 +122,7 @@ static void rebuild(struct vmcs_shadow *shadow)
 
 /**
  * shadow_set_reset - start anew, with the fields that are in from the start
- * @shadow: the set of a vCPU that enters VMX operation, its shadow VMCS new
+ * @shadow: the set of a vCPU that enters VMX operation
  *
  * Context: the vCPU's thread.
  */
@@ -152,7 +153,6 @@ void shadow_set_reset(struct vmcs_shadow *shadow)
 	memset(shadow->writes, 0, sizeof(shadow->writes));
 	memset(&shadow->fresh, 0, sizeof(shadow->fresh));
 	shadow->pending = false;
-	shadow->behind = false;
 	shadow->entries = 0;
 	shadow->census_period = SHADOW_FIRST_CENSUS;
 	shadow->census_at = SHADOW_FIRST_CENSUS;
@@ -319,6 +319,7 @@ static struct vmcs_shadow *create(struct vcpu_vmx *vmx)
  * shadow_vmxon - set up a vCPU's set when it enters VMX operation
  * @vcpu: the vCPU, with vmcs01 loaded and a new shadow VMCS, if there is one
  *
+ * The set starts anew if there were SHADOW_RESTART nested entries since the last VMXON.
  * Without memory, stock's set and copying serve the vCPU.
  *
  * Context: the vCPU's thread, may sleep.
@@ -337,7 +338,12 @@ void shadow_vmxon(struct kvm_vcpu *vcpu)
 		vmcs_write64(VMREAD_BITMAP, __pa(shadow->read_bitmap));
 		vmcs_write64(VMWRITE_BITMAP, __pa(shadow->write_bitmap));
 	}
-	shadow_set_reset(shadow);
+	if (!vmx->fast.shadow || shadow_is_due(shadow->entries, shadow->restart_at))
+		shadow_set_reset(shadow);
+	shadow->restart_at = shadow->entries + SHADOW_RESTART;
+	/* The shadow VMCS is new. */
+	shadow->info_known = false;
+	shadow->behind = false;
 	/* Pairs with kvm_intel_fast_shadow_show(). */
 	smp_store_release(&vmx->fast.shadow, shadow);
 }

@@ -59,8 +59,9 @@ struct vmcs_shadow {
 	DECLARE_BITMAP(want_write, NR_SHADOW_FIELDS);
 	struct shadow_bucket reads[NR_SHADOW_FIELDS], writes[NR_SHADOW_FIELDS];
 	struct shadow_bucket fresh;
-	u32 entries;		/* nested entries since VMXON */
+	u32 entries;		/* nested entries since the set started */
 	u32 census_at, census_period;
+	u32 restart_at;
 
 	/* While behind: what stock's shadow VMCS would hold. */
 	u64 stale[NR_SHADOW_FIELDS];

@@ -103,7 +103,7 @@ void fast_vmxon(struct kvm_vcpu *vcpu)
  * @vcpu: the vCPU, not in L2; stock has yet to free what it keeps for nested guests
  *
  * Called when L1 leaves VMX operation, or stock ends VMX operation for L1.  The pages are
- * put before the contexts are freed, because the contexts hold the pages.
+ * put before the contexts are emptied, because the contexts hold the pages.
  *
  * Context: the vCPU's thread, or the thread that destroys the VM; may sleep.
  */
@@ -114,7 +114,7 @@ void fast_vmxoff(struct kvm_vcpu *vcpu)
 	if (FAST_HAS(pages))
 		pages_put(vcpu, true);
 	if (FAST_HAS(context))
-		nested_contexts_free(vcpu);
+		nested_contexts_forget(vcpu);
 }
 
 /**
@@ -127,6 +127,8 @@ void fast_vcpu_freed(struct kvm_vcpu *vcpu)
 {
 	if (FAST_HAS(shadow))
 		shadow_vcpu_free(vcpu);
+	if (FAST_HAS(context))
+		nested_contexts_free(vcpu);
 }
 
 /**

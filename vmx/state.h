@@ -28,7 +28,7 @@ struct vmcs_shadow;
 struct fast_vcpu {
 	struct fast_counters counters;
 	struct page_holds holds;
-	struct nested_contexts *contexts;	/* NULL outside VMX operation */
+	struct nested_contexts *contexts;	/* NULL before the first nested entry */
 	struct nested_context *context;		/* that of the last nested entry */
 	bool debugctl_passes;			/* L1 may read it, if the MSR filter agrees */
 	struct cpuid_memo cpuid;

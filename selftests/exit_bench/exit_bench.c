@@ -62,7 +62,7 @@ static void give_vmx(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
 	vm_vaddr_t vmx_gva, more;
 
 	vmx = vcpu_alloc_vmx(vm, &vmx_gva);
-	more = vm_vaddr_alloc(vm, 2 * MAX_VMCS * getpagesize(), KVM_UTIL_MIN_VADDR);
+	more = vm_vaddr_alloc(vm, 2 * (row->vmcs12s ?: 1) * getpagesize(), KVM_UTIL_MIN_VADDR);
 	if (row->secondary & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) {
 		prepare_virtualize_apic_accesses(vmx, vm);
 		apic_address = (unsigned long)vmx->apic_access + APIC_TMCCT;

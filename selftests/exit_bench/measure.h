@@ -19,7 +19,7 @@
 
 #define WARM_UP		50
 #define MAX_VCPUS	2
-#define MAX_VMCS	8
+#define MAX_VMCS	32
 
 struct l1;
 struct pattern;
@@ -42,7 +42,8 @@ struct row {
 	void (*handle)(struct l1 *l1);
 	uint32_t pin, primary, secondary, vm_exit;	/* controls to set */
 	uint32_t read_msr, write_msr;	/* to intercept */
-	unsigned int vmcs12s;		/* 0: one */
+	unsigned int vmcs12s;		/* 0: one, and no VMPTRLD */
+	bool launches;			/* enters L2 by VMLAUNCH */
 	const struct pattern *pattern[2];
 	bool no_ept;
 };

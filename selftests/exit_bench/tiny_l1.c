@@ -10,10 +10,12 @@
 #define L2_STACK		64
 #define INSTRUCTION_LENGTH	2	/* of op_mmio() and op_apic_access() */
 
+static unsigned long l2_stack[MAX_VCPUS][MAX_VMCS][L2_STACK];
+
 struct l1 {
 	unsigned int vcpu_index, round_trips, current;
 	struct vmx_pages *vmx;
-	uint64_t vmcs_gpa[MAX_VMCS], msr_bitmap_gpa[MAX_VMCS];
+	uint64_t vmcs_gpa[MAX_VMCS], msr_bitmap_gpa[MAX_VMCS], virtual_apic_gpa;
 	uint8_t *msr_bitmap[MAX_VMCS];
 	uint64_t values[2][MAX_FIELDS];
 };
@@ -35,7 +37,7 @@ static void set_host_stack(void *data, uint64_t rsp, void *rip)
 			remember(row->pattern[i]->writes, l1->values[i]);
 }
 
-static unsigned long after_exit(void *data)
+static enum l1_next after_exit(void *data)
 {
 	struct l1 *l1 = data;
 	uint64_t reason = read_field(VM_EXIT_REASON);
@@ -45,10 +47,10 @@ static unsigned long after_exit(void *data)
 		begin(l1->vcpu_index);
 	if (l1->round_trips++ == row_warm_up() + row->iterations) {
 		end(l1->vcpu_index);
-		return 1;
+		return LEAVE_L2;
 	}
 	row->handle(l1);
-	return 0;
+	return row->launches ? LAUNCH_L2 : RESUME_L2;
 }
 
 static void skip(struct l1 *l1)
@@ -87,6 +89,24 @@ static void switch_vmcs(struct l1 *l1)
 	skip(l1);
 	l1->current = (l1->current + 1) % row->vmcs12s;
 	GUEST_ASSERT(!vmptrld(l1->vmcs_gpa[l1->current]));
+}
+
+/* As a hypervisor that gives its vmcs12 up at each switch, for another processor to take. */
+static void clear_vmcs(struct l1 *l1)
+{
+	skip(l1);
+	GUEST_ASSERT(!vmclear(l1->vmcs_gpa[0]));
+	GUEST_ASSERT(!vmptrld(l1->vmcs_gpa[0]));
+}
+
+/* As a hypervisor that gives VMX up at each switch, for another hypervisor to use. */
+static void leave_vmx_operation(struct l1 *l1)
+{
+	skip(l1);
+	GUEST_ASSERT(!vmclear(l1->vmcs_gpa[0]));
+	vmxoff();
+	GUEST_ASSERT(!vmxon(l1->vmx->vmxon_gpa));
+	GUEST_ASSERT(!vmptrld(l1->vmcs_gpa[0]));
 }
 
 /* SDM, "MSR-Bitmap Address": reads of low and high MSRs, then writes, 1 KiB each. */
@@ -132,6 +152,8 @@ static void set_controls(struct l1 *l1, unsigned int n)
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, vmreadz(CPU_BASED_VM_EXEC_CONTROL) | primary);
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, vmreadz(SECONDARY_VM_EXEC_CONTROL) | secondary);
 	vmwrite(VM_EXIT_CONTROLS, vmreadz(VM_EXIT_CONTROLS) | row->vm_exit);
+	if (row->primary & CPU_BASED_TPR_SHADOW)
+		vmwrite(VIRTUAL_APIC_PAGE_ADDR, l1->virtual_apic_gpa);
 	if (row->secondary & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		vmwrite(APIC_ACCESS_ADDR, l1->vmx->apic_access_gpa);
 	if (row->read_msr)
@@ -140,7 +162,7 @@ static void set_controls(struct l1 *l1, unsigned int n)
 		flip_intercept(l1->msr_bitmap[n], row->write_msr, true);
 }
 
-/* The first VMCS and bitmap are vmx's, further ones are pages of "more". */
+/* The first VMCS and bitmap are vmx's, further ones are pages of "more", from the third on. */
 static void allot_pages(struct l1 *l1, uint8_t *more, uint64_t more_gpa)
 {
 	unsigned int i;
@@ -148,7 +170,8 @@ static void allot_pages(struct l1 *l1, uint8_t *more, uint64_t more_gpa)
 	l1->vmcs_gpa[0] = l1->vmx->vmcs_gpa;
 	l1->msr_bitmap_gpa[0] = l1->vmx->msr_gpa;
 	l1->msr_bitmap[0] = l1->vmx->msr;
-	for (i = 1; i < MAX_VMCS; i++) {
+	l1->virtual_apic_gpa = more_gpa;
+	for (i = 1; i < row->vmcs12s; i++) {
 		l1->vmcs_gpa[i] = more_gpa + 2 * PAGE_SIZE * i;
 		l1->msr_bitmap_gpa[i] = l1->vmcs_gpa[i] + PAGE_SIZE;
 		l1->msr_bitmap[i] = more + 2 * PAGE_SIZE * i + PAGE_SIZE;
@@ -158,7 +181,6 @@ static void allot_pages(struct l1 *l1, uint8_t *more, uint64_t more_gpa)
 
 void l1_code(unsigned int vcpu_index, struct vmx_pages *vmx, uint8_t *more, uint64_t more_gpa)
 {
-	unsigned long l2_stack[MAX_VMCS][L2_STACK];
 	struct l1 l1 = { .vcpu_index = vcpu_index, .vmx = vmx };
 	unsigned int i;
 
@@ -170,7 +192,7 @@ void l1_code(unsigned int vcpu_index, struct vmx_pages *vmx, uint8_t *more, uint
 	for (i = 0; i < (row->vmcs12s ?: 1); i++) {
 		if (i)
 			GUEST_ASSERT(!vmclear(l1.vmcs_gpa[i]) && !vmptrld(l1.vmcs_gpa[i]));
-		prepare_vmcs(vmx, row->l2 ?: l2_code, &l2_stack[i][L2_STACK]);
+		prepare_vmcs(vmx, row->l2 ?: l2_code, &l2_stack[vcpu_index][i][L2_STACK]);
 		set_controls(&l1, i);
 		GUEST_ASSERT(!vmlaunch());
 	}
@@ -186,18 +208,31 @@ static void arm_hole(struct kvm_vm *vm)
 	virt_pg_map(vm, MMIO_GPA, MMIO_GPA);
 }
 
-#define SKIPPED_CPUID .execute = op_cpuid, .reason = EXIT_REASON_CPUID, .handle = skip
-#define PATTERN .execute = op_cpuid, .reason = EXIT_REASON_CPUID, .handle = follow_pattern
+static void log_dirty_pages(struct kvm_vm *vm)
+{
+	vm_mem_region_set_flags(vm, 0, KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+#define CPUID .execute = op_cpuid, .reason = EXIT_REASON_CPUID
+#define SKIPPED_CPUID CPUID, .handle = skip
+#define PATTERN CPUID, .handle = follow_pattern
+#define TURNS(n) CPUID, .handle = switch_vmcs, .vmcs12s = (n), .warm_up = 40 * MAX_VMCS
 
 const struct row tiny_l1_rows[] = {
 	{ "cpuid", 1000, SKIPPED_CPUID },
 	{ "cpuid_two_vcpus", 1000, SKIPPED_CPUID, .vcpus = 2 },
 	{ "cpuid_rewrite_host", 1000, PATTERN, .pattern = { &rewrites_host_stack } },
 	{ "cpuid_no_ept", 1000, PATTERN, .pattern = { &rewrites_host_stack }, .no_ept = true },
-	{ "cpuid_8_vmcs12s", 500, .execute = op_cpuid, .reason = EXIT_REASON_CPUID,
-	  .handle = switch_vmcs, .vmcs12s = 8 },
-	{ "cpuid_bitmap_changes", 500, .execute = op_cpuid, .reason = EXIT_REASON_CPUID,
-	  .handle = change_bitmap },
+	{ "cpuid_1_vmcs12", 500, TURNS(1) },
+	{ "cpuid_8_vmcs12s", 500, TURNS(8) },
+	{ "cpuid_9_vmcs12s", 500, TURNS(9) },
+	{ "cpuid_16_vmcs12s", 500, TURNS(16) },
+	{ "cpuid_32_vmcs12s", 500, TURNS(32) },
+	{ "cpuid_vmclear", 500, CPUID, .handle = clear_vmcs, .launches = true },
+	{ "cpuid_vmxoff", 500, CPUID, .handle = leave_vmx_operation, .launches = true },
+	{ "cpuid_dirty_log", 500, SKIPPED_CPUID, .primary = CPU_BASED_TPR_SHADOW,
+	  .arm = log_dirty_pages },
+	{ "cpuid_bitmap_changes", 500, CPUID, .handle = change_bitmap },
 	{ "vmcall", 500, .execute = op_vmcall, .reason = EXIT_REASON_VMCALL, .handle = skip },
 	{ "rdmsr", 500, .execute = op_rdmsr, .reason = EXIT_REASON_MSR_READ, .handle = skip,
 	  .read_msr = MSR_IA32_APICBASE },

@@ -10,7 +10,10 @@
 
 extern const struct row tiny_l1_rows[];
 
-/* L1's entry; @more: the pages of VMCSs 1 to MAX_VMCS - 1 and their MSR bitmaps, in pairs. */
+/*
+ * L1's entry; @more: a virtual-APIC page and one that is not used, then VMCSs 1 and up and their
+ * MSR bitmaps, in pairs.
+ */
 void l1_code(unsigned int vcpu_index, struct vmx_pages *vmx, uint8_t *more, uint64_t more_gpa);
 
 #endif

@@ -26,7 +26,14 @@ ROWS = {
     'apic_access': Row('APIC access', 'APIC_ACCESS'),
     'hlt': Row('HLT and wake-up', 'HLT'),
     'interrupt': Row('external interrupt', 'PREEMPTION_TIMER'),    # L0's, for L1's timer
+    'cpuid_1_vmcs12': Row('CPUID, L1 loads its vmcs12 each time', 'CPUID'),
     'cpuid_8_vmcs12s': Row('CPUID, L1 takes turns with 8 vmcs12s', 'CPUID'),
+    'cpuid_9_vmcs12s': Row('CPUID, with 9', 'CPUID'),
+    'cpuid_16_vmcs12s': Row('CPUID, with 16', 'CPUID'),
+    'cpuid_32_vmcs12s': Row('CPUID, with 32', 'CPUID'),
+    'cpuid_vmclear': Row('CPUID, VMCLEAR and VMLAUNCH each time', 'CPUID'),
+    'cpuid_vmxoff': Row('CPUID, L1 leaves VMX operation each time', 'CPUID'),
+    'cpuid_dirty_log': Row('CPUID, dirty pages logged', 'CPUID'),
     'cpuid_bitmap_changes': Row('CPUID, L1 changes its MSR bitmap each time', 'CPUID'),
     'zoo_kvm': Row('CPUID, VMCS accesses as KVM', 'CPUID'),
     'zoo_haxm': Row('CPUID, VMCS accesses as HAXM', 'CPUID'),
@@ -41,7 +48,8 @@ EXIT_ROWS = ('vmcall', 'rdmsr', 'wrmsr_icr', 'wrmsr_deadline', 'out', 'in', 'mmi
 # What one boot measures, in this order, by kind of L1 and number of CPUs.
 MEASURED = {
     ('selftest', 1): ('l1_cpuid', 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept', *EXIT_ROWS,
-                      'cpuid_8_vmcs12s', 'cpuid_bitmap_changes',
+                      *(row for row in ROWS if row.endswith(('_vmcs12', '_vmcs12s'))),
+                      'cpuid_vmclear', 'cpuid_vmxoff', 'cpuid_dirty_log', 'cpuid_bitmap_changes',
                       *(row for row in ROWS if row.startswith('zoo_'))),
     ('selftest', 2): (TWO_VCPUS,),
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),

@@ -226,7 +226,7 @@ static void visit_other(struct l1 *l1)
 	compare_all(before, SWITCHED);
 }
 
-static unsigned long after_exit(void *data)
+static enum l1_next after_exit(void *data)
 {
 	static uint64_t values[MAX_FIELDS];
 	struct l1 *l1 = data;
@@ -246,12 +246,12 @@ static unsigned long after_exit(void *data)
 	} else if (step < STEPS + HOT_STEPS + RANDOM_STEPS) {
 		random_accesses(l1, step - STEPS - HOT_STEPS);
 	} else {
-		return 1;
+		return LEAVE_L2;
 	}
 	if (step < STEPS + HOT_STEPS)
 		write_all_unused(l1, step);
 	skip();
-	return 0;
+	return RESUME_L2;
 }
 
 static void set_up(void *data, uint64_t rsp, void *rip)

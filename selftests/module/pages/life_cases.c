@@ -205,7 +205,7 @@ void destroyed_in_l2(void)
 }
 
 /*
- * New pages for each VM, which it leaves behind in L2, in L1, or having used eight
+ * New pages for each VM, which it leaves behind in L2, in L1, or having used many
  * vmcs12s: after its end none of them may have a reference too many.
  */
 void memory_is_freed(void)

@@ -22,8 +22,9 @@
 #define SLOT_GPA	0x10000000ul
 #define MOVED_GPA	0x14000000ul
 #define FIXED_GPA	0x18000000ul
-#define VMCSS		12	/* more than the module keeps */
-#define KEPT_VMCSS	8
+#define VMCSS		36	/* more than the module keeps */
+#define KEPT_VMCSS	32
+#define TURNS		10	/* of all VMCSs */
 #define MANY		1000
 #define READS		200
 #define FEW		100	/* exits for other reasons meanwhile: timer ticks */
@@ -151,8 +152,8 @@ void l1_stores_to_its_bitmap_of_speculation_controls(void);
 void user_space_filters_an_msr(void);
 void user_space_filters_speculation_controls(void);
 void l1_stores_under_x2apic(void);
-void eight_vmcss(void);
-void twelve_vmcss(void);
+void as_many_vmcss_as_are_kept(void);
+void more_vmcss_than_are_kept(void);
 void fields_name_other_pages(void);
 
 /* Memslots and mappings. */

@@ -193,6 +193,31 @@ void vmxoff_and_on(void)
 	}
 }
 
+/* The set stays and learns, until L1 has been in VMX operation for longer. */
+void vmxoff_at_each_switch(void)
+{
+	struct line before, after;
+	uint64_t writes;
+
+	ASK(RESTART);
+	ASK(ROUNDS, .count = MANY);
+	ASK(RESTART);
+	ASK(LEAVE, .count = FEW, .value = 70, .field = TSC_OFFSET);
+	if (!fast)
+		return;
+	before = debugfs_line("tsc_offset");
+	ASK(LEAVE, .count = MANY, .value = 700, .field = TSC_OFFSET);
+	after = debugfs_line("tsc_offset");
+	writes = after.writes - before.writes;
+	EXPECT(!strcmp(after.set, adaptive ? "rw" : "-"), "tsc_offset: '%s'", after.set);
+	EXPECT(adaptive ? writes < FEW : writes == MANY, "%lu writes exited", writes);
+
+	ASK(ROUNDS, .count = MANY, .field = TSC_OFFSET, .how = WRITE);
+	ASK(RESTART);
+	after = debugfs_line("tsc_offset");
+	EXPECT(!strcmp(after.set, "-"), "tsc_offset: '%s' after a restart", after.set);
+}
+
 void state_restored_in_new_vm(void)
 {
 	walk_all();

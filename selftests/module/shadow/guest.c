@@ -408,6 +408,22 @@ static void restart(void)
 	start();
 }
 
+static void leave_each_time(void)
+{
+	uint64_t i;
+
+	for (i = request.value; i < request.value + request.count; i++) {
+		vmwrite(request.field, i);
+		IS(enter(L2_NOTHING), EXIT_REASON_VMCALL);
+		GUEST_ASSERT(!vmclear(vmx[current]->vmcs_gpa));
+		vmxoff();
+		GUEST_ASSERT(!vmxon(vmx[current]->vmxon_gpa));
+		launched[current] = false;
+		select_vmcs(current);
+		FIELD_IS(request.field, i);
+	}
+}
+
 static void around_smi(void)
 {
 	unsigned int f, turn;
@@ -497,6 +513,7 @@ static void (* const operations[])(void) = {
 	[L1_ALTERNATE] = alternate,
 	[L1_PAUSE] = pause_l2,
 	[L1_RESTART] = restart,
+	[L1_LEAVE] = leave_each_time,
 	[L1_SMI] = around_smi,
 	[L1_BOTH_WAYS] = both_ways,
 };

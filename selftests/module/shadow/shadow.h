@@ -57,6 +57,7 @@ enum operation {
 	L1_ALTERNATE,	/* two VMCSs in turn */
 	L1_PAUSE,	/* one round trip in which L2 stops in user space */
 	L1_RESTART,	/* VMXOFF, VMXON, VMCSs anew */
+	L1_LEAVE,	/* "count" times: "field" written, a round trip, VMCLEAR, VMXOFF, VMXON */
 	L1_SMI,		/* fields written, a stop in user space ("how": of L2) for an SMI */
 	L1_BOTH_WAYS,	/* "count" round trips; each value of L1 and of L2 another, and checked */
 };
@@ -111,6 +112,7 @@ void state_saved_and_restored(void);
 void reserved_bits_of_access_rights(void);
 void two_vmcss_alternate(void);
 void vmxoff_and_on(void);
+void vmxoff_at_each_switch(void);
 void state_restored_in_new_vm(void);
 
 /* Exits of several kinds; CPUs. */

@@ -43,6 +43,7 @@ static const struct test_case cases[] = {
 	CASE(capabilities_set_in_smm),
 	CASE(preempted_all_the_time),
 	CASE(vmxoff_and_on),
+	CASE(vmxoff_at_each_switch),
 	CASE(verify_found_nothing),
 	/* Last: the counters of the old VM are gone. */
 	CASE(state_restored_in_new_vm),
