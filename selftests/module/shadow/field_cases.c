@@ -75,6 +75,21 @@ void fields_join_and_leave(void)
 	ASK(ROUNDS, .count = 1, .field = TSC_OFFSET, .how = WRITE);
 }
 
+/* The shadow VMCS still holds what the field was when it left. */
+void a_field_comes_back_as_zero(void)
+{
+	struct line line;
+
+	ASK(RESTART);
+	ASK(ROUNDS, .count = MANY, .value = 700, .field = TSC_OFFSET, .how = WRITE);
+	ASK(ROUNDS, .count = 4 * MANY);
+	if (fast) {
+		line = debugfs_line("tsc_offset");
+		EXPECT(!strcmp(line.set, "-"), "tsc_offset: '%s'", line.set);
+	}
+	ASK(ROUNDS, .count = FEW, .value = 0, .field = TSC_OFFSET, .how = READ);
+}
+
 void every_field_without_exits(void)
 {
 	uint64_t count;

@@ -106,6 +106,7 @@ void interrupt_status(void);
 void preemption_timer(void);
 void host_rsp_and_rip(void);
 void fields_join_and_leave(void);
+void a_field_comes_back_as_zero(void);
 void every_field_without_exits(void);
 void every_field_keeps_its_value(void);
 void state_saved_and_restored(void);
