@@ -29,11 +29,16 @@
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(0)
 #define FAST_HFLAGS_SMM			BIT_ULL(1)
 #define fast_has_evmcs12(vmx)		nested_vmx_is_evmptr12_valid(vmx)
+/* L0 runs on Hyper-V, and its VMCSs are memory. */
+#define fast_uses_evmcs()		kvm_is_using_evmcs()
+#define fast_host_efer			kvm_host.efer
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid.base)
 #else
 #include <asm/unaligned.h>
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(5)
 #define FAST_HFLAGS_SMM			BIT_ULL(6)
+#define fast_uses_evmcs()		static_branch_unlikely(&enable_evmcs)
+#define fast_host_efer			host_efer
 #if FAST_LINE >= FAST_LINE_6_1
 #define fast_has_evmcs12(vmx)		evmptr_is_valid((vmx)->nested.hv_evmcs_vmptr)
 #else
@@ -93,6 +98,11 @@
 #define fast_guest_has_evmcs(vcpu)	guest_cpu_cap_has_evmcs(vcpu)
 #define fast_rdmsr_safe(msr, value)	rdmsrq_safe(msr, value)
 #define fast_hrtimer_set_function(timer, function)	hrtimer_update_function(timer, function)
+#define fast_emulation_required(vmx)	((vmx)->vt.emulation_required)
+/* Stock changes CET state of vmcs01 at a nested exit. */
+#define fast_has_cet(vcpu)		(guest_cpu_cap_has(vcpu, X86_FEATURE_IBT) ||	\
+					 guest_cpu_cap_has(vcpu, X86_FEATURE_SHSTK))
+#define fast_cpuid_bits_changed(vcpu)	((vcpu)->arch.cpuid_dynamic_bits_dirty = true)
 /* The word of struct page with PG_dirty */
 #define fast_flags_of(page)		(&compound_head(page)->flags.f)
 /* What the young calls of an MMU notifier return */
@@ -112,8 +122,7 @@
 #define FAST_ENTRY_READS_CR3		1
 /* And the CET state of vmcs01, unless vmcs12 loads another. */
 #define fast_entry_reads_more(vcpu)						\
-	((guest_cpu_cap_has(vcpu, X86_FEATURE_IBT) ||				\
-	  guest_cpu_cap_has(vcpu, X86_FEATURE_SHSTK)) &&			\
+	(fast_has_cet(vcpu) &&							\
 	 !(get_vmcs12(vcpu)->vm_entry_controls & VM_ENTRY_LOAD_CET_STATE))
 
 /* kvm_vcpu_unmap() marks what was mapped to be written as dirty: all pages but the MSR bitmap. */
@@ -182,6 +191,9 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #define fast_guest_has_evmcs(vcpu)	guest_cpuid_has_evmcs(vcpu)
 #define fast_rdmsr_safe(msr, value)	rdmsrl_safe(msr, value)
 #define fast_hrtimer_set_function(timer, callback)	((timer)->function = (callback))
+#define fast_emulation_required(vmx)	((vmx)->emulation_required)
+#define fast_has_cet(vcpu)		false
+#define fast_cpuid_bits_changed(vcpu)	cpuid_update(vcpu)
 #define fast_flags_of(page)		(&compound_head(page)->flags)
 #define FAST_YOUNG			int
 #define FAST_CHECKED_FIELDS(FIELD)

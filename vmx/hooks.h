@@ -21,7 +21,7 @@
 #include "vmx/irr.h"
 #include "vmx/user_return.h"
 #include "nested/checks.h"
-#include "nested/host_segments.h"
+#include "nested/host_state.h"
 #include "nested/l1_cr3.h"
 #include "nested/mmu_roles.h"
 #include "nested/pages.h"
@@ -424,17 +424,17 @@ static __always_inline bool fast_has_spec_ctrl(struct kvm_vcpu *vcpu)
 	return cpuid_has_spec_ctrl(vcpu);
 }
 
-/* Stock describes L1's segments one by one.  True if they are loaded. */
-static __always_inline bool fast_exit_segments(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+/* Stock loads L1's state register by register.  True if all but CR3 is loaded. */
+static __always_inline bool fast_exit_host_state(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
-	return host_segments_load(vcpu, vmcs12);
+	return host_state_load(vcpu, vmcs12);
 }
 
-/* Stock has loaded them, with verify=1 on top of what we loaded. */
-static __always_inline void fast_exit_segments_loaded(struct kvm_vcpu *vcpu)
+/* Stock has loaded all of L1's state, with verify=1 on top of what we loaded. */
+static __always_inline void fast_exit_host_state_loaded(struct kvm_vcpu *vcpu)
 {
 	if (unlikely(fast_verify()))
-		host_segments_verify(vcpu);
+		host_state_verify(vcpu);
 }
 
 /* Stock marks the pages that L2 used in the log of dirty pages.  True if nothing logs. */

@@ -28,7 +28,7 @@ extern bool adaptive_shadow;
 enum fast_switch_part {
 	FAST_SWITCH_CPUID,		/* vmx/cpuid.c */
 	FAST_SWITCH_USER_RETURN,	/* vmx/user_return.c */
-	FAST_SWITCH_HOST_SEGMENTS,	/* nested/host_segments.c */
+	FAST_SWITCH_HOST_STATE,		/* nested/host_state.c */
 	FAST_SWITCH_IRR,		/* vmx/irr.h */
 	FAST_SWITCH_KNOWN_FIELDS,	/* vmx/known_fields.h */
 	FAST_SWITCH_PREEMPTION_TIMER,	/* nested/preemption_timer.c */

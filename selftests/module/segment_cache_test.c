@@ -118,7 +118,7 @@ static void verify_found_nothing(void)
 {
 	if (!verify_is_on())
 		return;
-	expect_verified("host_segments", true);
+	expect_verified("host_state", true);
 	expect_verified("known_fields", false);
 }
 

@@ -40,10 +40,11 @@
 enum { IN_L1 = 1, IN_L2, FINISHED };
 
 enum part { PART_CPUID, PART_SYSCALL, PART_SEGMENTS, PART_INTERRUPTS, PART_TIMER,
-	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS, PART_MANY };
+	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS, PART_MANY, PART_HOST_STATE,
+	    PART_BREAKPOINT };
 
 static struct request {
-	uint64_t part, tsc_khz;
+	uint64_t part, tsc_khz, list_gpa, has_umip;
 } request;
 
 /* Of the timer; times are in microseconds, SLOWNESS times as long. */
@@ -184,6 +185,54 @@ static void l1_segments(struct vmx_pages *vmx)
 			     "r"(data), "r"(none), "m"(gdt));
 		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
 		GUEST_SYNC(IN_L1);
+	}
+}
+
+static struct {
+	uint32_t index, reserved;
+	uint64_t value;
+} __attribute__((aligned(16))) exit_load_list[1];
+
+/* What an exit loads is another each time. */
+static void l1_host_state(struct vmx_pages *vmx)
+{
+	uint64_t cr4, pat = rdmsr(MSR_IA32_CR_PAT);
+	int i;
+
+	start_vmx(vmx);
+	cr4 = get_cr4() & ~X86_CR4_UMIP;
+	vmwrite(VM_EXIT_CONTROLS, vmreadz(VM_EXIT_CONTROLS) | VM_EXIT_LOAD_IA32_PAT);
+	vmwrite(VM_ENTRY_CONTROLS, vmreadz(VM_ENTRY_CONTROLS) | VM_ENTRY_LOAD_IA32_PAT);
+	vmwrite(GUEST_IA32_PAT, pat);
+	exit_load_list[0].index = MSR_KERNEL_GS_BASE;
+	vmwrite(VM_EXIT_MSR_LOAD_ADDR, request.list_gpa);
+	for (i = 0; i < ROUNDS; i++) {
+		if (request.has_umip)
+			vmwrite(HOST_CR4, cr4 | (i & 2 ? X86_CR4_UMIP : 0));
+		vmwrite(HOST_IA32_PAT, i & 1 ? pat : (pat & ~0xfful) | 4);
+		vmwrite(VM_EXIT_MSR_LOAD_COUNT, i % 3 == 2);
+		exit_load_list[0].value = 0x1000 * i;
+		wrmsr(MSR_KERNEL_GS_BASE, 8 * i);
+		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+		GUEST_ASSERT_1(get_cr4() == vmreadz(HOST_CR4), i);
+		GUEST_ASSERT_1(rdmsr(MSR_IA32_CR_PAT) == vmreadz(HOST_IA32_PAT), i);
+		GUEST_ASSERT_1(rdmsr(MSR_KERNEL_GS_BASE) == (i % 3 == 2 ? 0x1000 : 8) * i, i);
+	}
+}
+
+static __attribute__((naked)) noinline void here(void)
+{
+	asm("ret");
+}
+
+static void l1_breakpoint(struct vmx_pages *vmx)
+{
+	int i;
+
+	start_vmx(vmx);
+	for (i = 0; i < ROUNDS; i++) {
+		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+		here();
 	}
 }
 
@@ -330,6 +379,8 @@ static void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_RESTART] = l1_restart,
 		[PART_EVENTS] = l1_events,
 		[PART_MANY] = l1_many,
+		[PART_HOST_STATE] = l1_host_state,
+		[PART_BREAKPOINT] = l1_breakpoint,
 	};
 
 	parts[request.part](vmx);
@@ -353,6 +404,8 @@ static void create_vm(enum part part)
 	hand_over(((struct request){
 		.part = part,
 		.tsc_khz = __vcpu_ioctl(vcpu, KVM_GET_TSC_KHZ, NULL) * SLOWNESS,
+		.list_gpa = addr_gva2gpa(vm, (vm_vaddr_t)exit_load_list),
+		.has_umip = kvm_cpu_has(X86_FEATURE_UMIP),
 	}));
 }
 
@@ -527,6 +580,41 @@ static void segments_after_exit(void)
 	kvm_vm_free(vm);
 }
 
+static void host_state_is_loaded(void)
+{
+	run_to_the_end(PART_HOST_STATE);
+}
+
+/* User space's breakpoint, in the debug registers of the vCPU, outlives an exit of L2. */
+static void breakpoint_stays(void)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+		.arch.debugreg = { [0] = (unsigned long)here, [7] = 0x402 },
+	};
+	int i;
+
+	create_vm(PART_BREAKPOINT);
+	vcpu_guest_debug_set(vcpu, &debug);
+	for (i = 0; i < ROUNDS; i++) {
+		vcpu_run(vcpu);
+		EXPECT(vcpu->run->exit_reason == KVM_EXIT_DEBUG &&
+		       vcpu->run->debug.arch.pc == (unsigned long)here, "round %d: exit %u", i,
+		       vcpu->run->exit_reason);
+		if (case_failed)
+			break;
+		/* On from there, without the breakpoint for one instruction. */
+		debug.control |= KVM_GUESTDBG_SINGLESTEP;
+		debug.arch.debugreg[7] = 0x400;
+		vcpu_guest_debug_set(vcpu, &debug);
+		vcpu_run(vcpu);
+		debug.control &= ~KVM_GUESTDBG_SINGLESTEP;
+		debug.arch.debugreg[7] = 0x402;
+		vcpu_guest_debug_set(vcpu, &debug);
+	}
+	kvm_vm_free(vm);
+}
+
 static void interrupt_stays_pending(void)
 {
 	run_to_the_end(PART_INTERRUPTS);
@@ -628,7 +716,7 @@ static void tsx_ctrl_is_loaded(void)
 static void verify_found_nothing(void)
 {
 	static const char * const subjects[] = {
-		"user_return", "host_segments", "known_fields",
+		"user_return", "host_state", "known_fields",
 	};
 	unsigned int i;
 
@@ -648,6 +736,8 @@ static const struct test_case cases[] = {
 	CASE(cpuid_follows_cr4),
 	CASE(syscall_goes_where_l2_said),
 	CASE(segments_after_exit),
+	CASE(host_state_is_loaded),
+	CASE(breakpoint_stays),
 	CASE(interrupt_stays_pending),
 	CASE(l2s_timer_in_time),
 	CASE(destroyed_with_timer_armed),

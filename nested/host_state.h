@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KVM_INTEL_FAST_HOST_STATE_H
+#define KVM_INTEL_FAST_HOST_STATE_H
+
+struct kvm_vcpu;
+struct vmcs12;
+
+bool host_state_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12);
+void host_state_verify(struct kvm_vcpu *vcpu);
+
+#endif /* KVM_INTEL_FAST_HOST_STATE_H */
