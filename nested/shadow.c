@@ -8,7 +8,9 @@
  *  - VMWRITEs of a value that the shadow VMCS holds, and the VMPTRLDs and the
  *    VMCLEAR around them when there is no other;
  *  - of the six VMPTRLDs of a nested round trip, the two that load vmcs01 between
- *    the shadow VMCS and vmcs02.
+ *    the shadow VMCS and vmcs02;
+ *  - the second comparison of all fields, before L1 runs, after an exit that is complete
+ *    when it is copied out early (is_final()).
  *
  * Copy-out (vmcs12 to shadow) compares every field with "held", which is what the shadow
  * VMCS was last given or found to hold.  Who else changes the shadow VMCS:
@@ -39,6 +41,10 @@
  *  - there is no window without EPT, since stock writes vmcs01's CR3 in it, nor if stock
  *    reads L1's CET state there (7.2);
  *  - vmx_switch_vmcs() ends the window.
+ *
+ * After the early copy-out of an exit that is_final(), L0 changes no field of vmcs12 that the set
+ * has before L1 runs, but for KVM_SET_NESTED_STATE, which makes a vmcs12 current; and the set
+ * may want to change.  Both are asked for.
  *
  * The early copy-out of a nested exit is only done while vmcs01 is active on this
  * CPU.  If vmcs01 is not, vmx_switch_vmcs() clears it and the shadow VMCS on the other
@@ -279,19 +285,38 @@ bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 	return true;
 }
 
+/* The copy-out after an early one that did all. */
+static noinline void verify_copied_out(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
+{
+	u64 written = vmx->fast.counters.shadow_written_out;
+
+	if (copy_out(vmx, shadow))
+		vmcs_load(vmx->loaded_vmcs->vmcs);
+	if (written != vmx->fast.counters.shadow_written_out)
+		FAST_MISMATCH(&vmx->fast.counters, shadow,
+			      "vmcs12 changed after the copy to the shadow VMCS, exit reason %u",
+			      get_vmcs12(&vmx->vcpu)->vm_exit_reason);
+}
+
 bool shadow_do_copy_out(struct kvm_vcpu *vcpu)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	bool copied_out = shadow->copied_out;
 
 	if (unlikely(fast_has_evmcs12(vmx)))
 		return false;
 	if (unlikely(shadow->pending ||
 		     (adaptive_shadow && shadow_is_due(shadow->entries, shadow->census_at))) &&
-	    !is_guest_mode(vcpu))
+	    !is_guest_mode(vcpu)) {
 		shadow_set_update(vcpu);
-	if (copy_out(vmx, shadow))
+		copied_out = false;
+	}
+	shadow->copied_out = false;
+	if (!copied_out && copy_out(vmx, shadow))
 		vmcs_load(vmx->loaded_vmcs->vmcs);
+	if (copied_out && unlikely(fast_verify()))
+		verify_copied_out(vmx, shadow);
 	vmx->nested.need_vmcs12_to_shadow_sync = false;
 	shadow->behind = false;
 	return true;
@@ -310,6 +335,27 @@ static __always_inline bool completed_late(u32 vm_exit_reason)
 	}
 }
 
+/*
+ * True for exit reasons with which L0 changes nothing in vmcs12 once it has left L2: L2 executed
+ * an instruction that L1 wants to see, or a window opened that L1 waits for.
+ */
+static __always_inline bool is_final(u32 vm_exit_reason)
+{
+	const u64 final = BIT_ULL(EXIT_REASON_INTERRUPT_WINDOW) | BIT_ULL(EXIT_REASON_NMI_WINDOW) |
+		BIT_ULL(EXIT_REASON_CPUID) | BIT_ULL(EXIT_REASON_HLT) |
+		BIT_ULL(EXIT_REASON_INVLPG) | BIT_ULL(EXIT_REASON_RDPMC) |
+		BIT_ULL(EXIT_REASON_RDTSC) | BIT_ULL(EXIT_REASON_VMCALL) |
+		BIT_ULL(EXIT_REASON_CR_ACCESS) | BIT_ULL(EXIT_REASON_DR_ACCESS) |
+		BIT_ULL(EXIT_REASON_IO_INSTRUCTION) | BIT_ULL(EXIT_REASON_MSR_READ) |
+		BIT_ULL(EXIT_REASON_MSR_WRITE) | BIT_ULL(EXIT_REASON_MWAIT_INSTRUCTION) |
+		BIT_ULL(EXIT_REASON_PAUSE_INSTRUCTION) | BIT_ULL(EXIT_REASON_GDTR_IDTR) |
+		BIT_ULL(EXIT_REASON_LDTR_TR) | BIT_ULL(EXIT_REASON_RDTSCP) |
+		BIT_ULL(EXIT_REASON_PREEMPTION_TIMER) | BIT_ULL(EXIT_REASON_WBINVD) |
+		BIT_ULL(EXIT_REASON_XSETBV);
+
+	return vm_exit_reason < 64 && (final >> vm_exit_reason) & 1;
+}
+
 void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 {
 	struct vmcs_shadow *shadow = shadow_of(vcpu);
@@ -323,7 +369,12 @@ void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason)
 		return;
 
 	preempt_disable();
-	if (vmx->vmcs01.cpu == smp_processor_id() && copy_out(vmx, shadow))
+	if (vmx->vmcs01.cpu != smp_processor_id()) {
+		preempt_enable();
+		return;
+	}
+	shadow->copied_out = is_final(vm_exit_reason);
+	if (copy_out(vmx, shadow))
 		shadow->window = true;
 	else
 		preempt_enable();

@@ -209,6 +209,18 @@ static __always_inline void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_
 }
 
 /**
+ * shadow_made_current - note that another vmcs12 is current, or the same one with other contents
+ * @vcpu: the vCPU
+ *
+ * Context: the vCPU's thread.
+ */
+static __always_inline void shadow_made_current(struct kvm_vcpu *vcpu)
+{
+	if (shadow_of(vcpu))
+		shadow_of(vcpu)->copied_out = false;
+}
+
+/**
  * shadow_read_exited - count an exit of L1's VMREAD
  * @vcpu: the vCPU, in L1
  * @encoding: of a field that vmcs12 has

@@ -39,6 +39,8 @@ struct vmcs_shadow {
 	bool wants_rare;
 	/* The same for fields that are otherwise read back late: see read_back.h. */
 	bool wants_late;
+	/* The early copy-out of this exit did all: the late one has nothing to find. */
+	bool copied_out;
 	/* In L2 vmcs12 was brought up to date and the shadow VMCS was not: see shadow.c. */
 	bool behind;
 	/* Values of vmcs01, read before the window; valid while the window is open. */

@@ -49,6 +49,8 @@ static __always_inline void fast_vmcs12_made_current(struct kvm_vcpu *vcpu)
 		checks_forget(vcpu);
 	if (FAST_HAS(read_back))
 		read_back_forget(vcpu);
+	if (FAST_HAS(shadow))
+		shadow_made_current(vcpu);
 }
 
 /* After VMCLEAR L1 may use the memory of the vmcs12 at @vmptr for another purpose. */
