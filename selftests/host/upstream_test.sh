@@ -19,7 +19,8 @@ top=$(cd "$here/../.." && pwd)
 . "$here/checkpatch.sh"
 
 arguments 0 99 "$@"
-all=$(cd "$top/patches" && ls -d [0-9]*.[0-9]* | sort -V)
+all=$(cd "$top/patches" && for line in [0-9]*.[0-9]*; do
+	[ -e "$line/partial" ] || echo "$line"; done | sort -V)
 short=
 if [ "$*" = short ]; then
 	short=y

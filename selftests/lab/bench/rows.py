@@ -55,6 +55,9 @@ MEASURED = {
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
     ('linux', 2): (TWO_VCPUS,),
 }
+# Of a kernel line as L0: on 7.3 a Linux L1 with two vCPUs hangs while it boots, under stock, too;
+# the last that it says is "Spurious APIC interrupt (vector 0xFF)".
+LEFT_OUT = {'7.3': (('linux', 2),)}
 # What other variants than stock and fast measure of these.
 VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer'),
                 'shadow': ('cpuid_rewrite_host',)}
