@@ -117,6 +117,13 @@ header_version() {
 		"$1/include/generated/uapi/linux/version.h"
 }
 
+# kernel_lines - those that we support, a line each, the oldest first: as kernel_lines() of __init__.py
+kernel_lines() {
+	(cd "$(dirname "${BASH_SOURCE[0]}")/../patches" && for line in [0-9]*.[0-9]*; do
+		[ -e "$line/partial" ] || echo "$line"
+	done | sort -V)
+}
+
 # line_suite LINE FIELD - of patches/LINE/suite, the suite of the kernels (1) or of their compiler
 # (2); nothing where the line has no such file
 line_suite() {

@@ -19,8 +19,7 @@ top=$(cd "$here/../.." && pwd)
 . "$here/checkpatch.sh"
 
 arguments 0 99 "$@"
-all=$(cd "$top/patches" && for line in [0-9]*.[0-9]*; do
-	[ -e "$line/partial" ] || echo "$line"; done | sort -V)
+all=$(kernel_lines)
 short=
 if [ "$*" = short ]; then
 	short=y
@@ -161,7 +160,7 @@ kselftests_build() {
 
 a_kselftest_passes() {
 	local program
-	program=$(echo "$work/$line/tree/$tests"/x86*/fast/switch_test)
+	program=$(echo "$work/$line/tree/$tests"/x86*/fast/switch/switch_test)
 	in_machine --cpus 2 -- "$program"
 }
 

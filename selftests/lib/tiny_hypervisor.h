@@ -27,8 +27,7 @@ enum l1_next { RESUME_L2, LAUNCH_L2, LEAVE_L2 };
 /*
  * Call set_up, which has to give each VMCS this HOST_RSP and HOST_RIP, then enter
  * L2 until after_exit() returns LEAVE_L2.  after_exit() is called once before the first
- * entry.  L2's registers are L1's after an exit: what L1
- * needs is on its stack.
+ * entry.  L2's registers are L1's after an exit: what L1 needs is on its stack.
  */
 void resume_l2(void *l1, void (*set_up)(void *l1, uint64_t rsp, void *rip),
 	       enum l1_next (*after_exit)(void *l1));

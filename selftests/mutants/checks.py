@@ -75,14 +75,17 @@ def build_inputs(tree):
     return sorted(os.path.relpath(file, tree) for file in found)
 
 
-# Of the thread: the kernel line that a check looks at, '' for that of the tests.
-on = threading.local()
+class LookedAt(threading.local):
+    """What the check of a thread looks at."""
+    line = ''       # '': the kernel line of the tests
+
+
+looked_at = LookedAt()
 
 
 def of_line(name):
     """A kernel of the line that the check looks at, as mini@7.3."""
-    line = getattr(on, 'line', '')
-    return name + '@' + line if line else name
+    return name + '@' + looked_at.line if looked_at.line else name
 
 
 def kernel(name):
@@ -312,7 +315,7 @@ def bad_input(tree):
 
 def pages_spec(tree, options):
     # 7.x warns at boot of a CPU whose siblings are on two nodes.
-    nodes = '' if getattr(on, 'line', '') else ' numa=fake=2'
+    nodes = '' if looked_at.line else ' numa=fake=2'
     return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, append=machine.Spec.append + nodes,
                         cpu_features='sca_mitigations',
@@ -451,5 +454,5 @@ def known(check):
 
 def run(check, tree):
     """The outcome of a check, as known() takes it."""
-    name, _, on.line = check.partition('@')
+    name, _, looked_at.line = check.partition('@')
     return CHECKS[name](tree)
