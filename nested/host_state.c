@@ -3,15 +3,14 @@
  * L1's registers after a nested VM exit, written to vmcs01 and to the vCPU in one go.
  *
  * Stock loads each register by the function that serves every other caller, too: real mode,
- * shadow paging, a change of EFER, breakpoints of user space.  On the way from one 64-bit guest
- * to another none of that applies.  is_plain() says so before anything is stored; otherwise
- * stock loads the state from the beginning.  CR3 and the MMU are left to stock.
+ * shadow paging, breakpoints of user space.  For a 64-bit L1 none of that applies as a rule.
+ * is_plain() says so before anything is stored; otherwise stock loads the state from the
+ * beginning.  CR3 and the MMU are left to stock.
  *
  * Skipped, in the plain case:
  *  - vmx_set_efer() and what follows, if EFER is that of L2, for which the user-return MSRs are
  *    set up, and vmcs01's controls already switch it as this value demands;
  *  - what vmx_set_cr0() does when paging, protection or CR3 intercepts change;
- *  - what vmx_set_cr4() does to the UMIP intercept, which is as it has to be;
  *  - breakpoints of user space, which take DR7's place;
  *  - the description of each segment in a struct kvm_segment, of which the SDM, "Loading Host
  *    Segment and Descriptor-Table Registers", makes all but selectors and three bases constants;
@@ -20,9 +19,9 @@
  * Nothing that L1 can change without a VM exit is left out: each field of that kind costs a
  * VMREAD to compare or a VMWRITE, and is written.
  *
- * Inputs: vmcs12's host state and exit controls, vmcs01's controls, and of the vCPU EFER, CR0,
- * CR4 and guest_debug: all read each time.  Module parameters and the CPU's features do not
- * change.
+ * Inputs: vmcs12's host state and exit controls, vmcs01's controls, and of the vCPU EFER, CR4,
+ * guest_debug and whether it has CET: all read each time.  Module parameters and the CPU's
+ * features do not change.
  *
  * verify=1: stock loads the state as well, which must change nothing.
  */
@@ -37,6 +36,7 @@
 #include "vmx/params.h"
 #include "nested/host_segments.h"
 #include "nested/host_state.h"
+#include "nested/shadow_fields.h"
 
 /* What vmx_set_cr0() and vmx_set_cr4() change for hardware, with unrestricted guest. */
 #define CR0_ALWAYS_OFF	(X86_CR0_NW | X86_CR0_CD)
@@ -45,12 +45,12 @@
 /* SDM, "Loading Host Control Registers, Debug Registers, MSRs" */
 #define HOST_DR7	0x400ul
 
-/* What stock would write by the function for the field's width. */
+/* As stock's functions, but that those of no known field ask for an enlightened VMCS each time. */
 static __always_inline void put(unsigned long field, u64 value)
 {
 	if (known_field(field) == NR_KNOWN_FIELDS)
 		__vmcs_writel(field, value);
-	else if ((field & 0x6000) == 0x2000)	/* 64 bits */
+	else if (SHADOW_ENC_IS_64BIT(field))
 		vmcs_write64(field, value);
 	else
 		vmcs_writel(field, value);
@@ -203,13 +203,14 @@ static __always_inline void load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	jhash(values, sizeof(values), 0);				\
 })
 
-/* Of all that stock loads, but for CR3 and the MMU. */
-static struct host_state_digest digest_of(struct kvm_vcpu *vcpu)
+/* Of all that stock loads, but for CR3 and the MMU.  Inlined, it costs the caller a frame. */
+static noinline void digest(struct kvm_vcpu *vcpu, struct host_state_digest *to)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct kvm_vcpu_arch *arch = &vcpu->arch;
 
-	return (struct host_state_digest){
+	*to = (struct host_state_digest){
+		.valid = true,
 		.segments = DIGEST(READ_SEGMENT(CS), READ_SEGMENT(DS), READ_SEGMENT(ES),
 				   READ_SEGMENT(SS), READ_SEGMENT(FS), READ_SEGMENT(GS),
 				   READ_SEGMENT(TR), READ_SEGMENT(LDTR)),
@@ -247,17 +248,16 @@ bool host_state_load(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
 
-	fast->host_state_is_loaded = fast_switch_does(FAST_SWITCH_HOST_STATE) &&
-				     is_plain(vcpu, vmcs12);
-	if (unlikely(!fast->host_state_is_loaded)) {
+	if (unlikely(!fast_switch_does(FAST_SWITCH_HOST_STATE) || !is_plain(vcpu, vmcs12))) {
 		fast->counters.host_state_stock++;
+		fast->host_state_digest.valid = false;
 		return false;
 	}
 	load(vcpu, vmcs12);
 	fast->counters.host_state_loaded++;
 	if (likely(!fast_verify()))
 		return true;
-	fast->host_state_digest = digest_of(vcpu);
+	digest(vcpu, &fast->host_state_digest);
 	return false;
 }
 
@@ -273,10 +273,10 @@ noinline void host_state_verify(struct kvm_vcpu *vcpu)
 	const struct host_state_digest *was = &fast->host_state_digest;
 	struct host_state_digest is;
 
-	if (!fast->host_state_is_loaded)
+	if (!was->valid)
 		return;
 	fast->counters.host_state_verify_checks++;
-	is = digest_of(vcpu);
+	digest(vcpu, &is);
 	if (memcmp(was, &is, sizeof(is)))
 		FAST_MISMATCH(&fast->counters, host_state,
 			      "L1's state is not what stock loads: segments %d, control registers %d, others %d, vCPU %d",

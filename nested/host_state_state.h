@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 struct host_state_digest {
+	u32 valid;	/* false if stock alone loaded the state */
 	u32 segments, control_registers, others, vcpu;
 };
 

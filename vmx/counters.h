@@ -57,7 +57,7 @@
 	COUNTER(host_state_loaded, "nested exits that loaded L1's state in one go") \
 	COUNTER(host_state_stock, "nested exits that left that to stock") \
 	COUNTER(host_state_verify_checks, "nested exits that verify=1 compared") \
-	COUNTER(host_state_verify_mismatches, "registers that differed from stock in these") \
+	COUNTER(host_state_verify_mismatches, "of these, exits that differed from stock") \
 	COUNTER(vmwrites_unchanged, "VMWRITEs left out: the field has the value") \
 	COUNTER(l1_cr3_verify_checks, "refused entries after which verify=1 compared L1's CR3") \
 	COUNTER(l1_cr3_verify_mismatches, "of these, those that differed from stock") \

@@ -40,7 +40,6 @@ struct fast_vcpu {
 	struct vmcs02_memo vmcs02;
 	struct read_back_memo read_back;
 	bool l1_cr3_is_in_vmcs01;		/* and KVM has it not: l1_cr3.h */
-	bool host_state_is_loaded;		/* by the last nested exit */
 	struct host_state_digest host_state_digest;	/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };
