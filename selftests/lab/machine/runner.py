@@ -35,7 +35,9 @@ TSX_CTRL = b'0x122 0 00000000 00000000 ffffffff fffffffc 00000000 00000000\n'
 
 def kernel_parameters(spec):
     return ' '.join(filter(None, [
-        'console=ttyS0 loglevel=4 nokaslr acpi=off reboot=k panic=-1',
+        # At the default of 9600 baud a line of the log takes 100 ms, for which a test may
+        # take a guest to loop.
+        'console=ttyS0,115200 loglevel=4 nokaslr acpi=off reboot=k panic=-1',
         'oops=panic' if spec.stop_on_oops else '',
         # Without these: seconds of self tests, a kernel clock 70 times slow,
         # and now and then a processor that does not wake from MWAIT.
