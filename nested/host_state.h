@@ -2,6 +2,8 @@
 #ifndef KVM_INTEL_FAST_HOST_STATE_H
 #define KVM_INTEL_FAST_HOST_STATE_H
 
+#include <linux/types.h>
+
 struct kvm_vcpu;
 struct vmcs12;
 

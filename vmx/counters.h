@@ -58,6 +58,10 @@
 	COUNTER(host_state_stock, "nested exits that left that to stock") \
 	COUNTER(host_state_verify_checks, "nested exits that verify=1 compared") \
 	COUNTER(host_state_verify_mismatches, "of these, exits that differed from stock") \
+	COUNTER(guest_state_loaded, "nested entries that loaded L2's state in one go") \
+	COUNTER(guest_state_stock, "nested entries that left that to stock") \
+	COUNTER(guest_state_verify_checks, "nested entries that verify=1 compared") \
+	COUNTER(guest_state_verify_mismatches, "of these, entries that differed from stock") \
 	COUNTER(vmwrites_unchanged, "VMWRITEs left out: the field has the value") \
 	COUNTER(l1_cr3_verify_checks, "refused entries after which verify=1 compared L1's CR3") \
 	COUNTER(l1_cr3_verify_mismatches, "of these, those that differed from stock") \

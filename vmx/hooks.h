@@ -20,6 +20,7 @@
 #include "vmx/notifications.h"
 #include "vmx/user_return.h"
 #include "nested/checks.h"
+#include "nested/guest_state.h"
 #include "nested/host_state.h"
 #include "nested/l1_cr3.h"
 #include "nested/mmu_roles.h"
@@ -138,6 +139,19 @@ static __always_inline void fast_entry_checked(struct kvm_vcpu *vcpu, struct vmc
 static __always_inline bool fast_entry_has_interrupt(struct kvm_vcpu *vcpu)
 {
 	return irr_pending(vcpu);
+}
+
+/* Stock loads L2's state register by register.  True if all but CR3, RSP and RIP is loaded. */
+static __always_inline bool fast_entry_guest_state(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	return guest_state_load(vcpu, vmcs12);
+}
+
+/* Stock has loaded L2's state, with verify=1 on top of what we loaded. */
+static __always_inline void fast_entry_guest_state_loaded(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(fast_verify()))
+		guest_state_verify(vcpu);
 }
 
 /* Called before prepare_vmcs02() sets CR0, CR4 and their read shadows (@follow), and after. */

@@ -11,7 +11,7 @@
 #include "vmx/cpuid_state.h"
 #include "vmx/user_return_state.h"
 #include "nested/checks_state.h"
-#include "nested/host_state_state.h"
+#include "nested/level_state_state.h"
 #include "nested/mmu_roles_state.h"
 #include "nested/page_hold_state.h"
 #include "nested/pages_notifier_state.h"
@@ -40,7 +40,7 @@ struct fast_vcpu {
 	struct vmcs02_memo vmcs02;
 	struct read_back_memo read_back;
 	bool l1_cr3_is_in_vmcs01;		/* and KVM has it not: l1_cr3.h */
-	struct host_state_digest host_state_digest;	/* verify=1 */
+	struct level_digest level_digest;	/* verify=1 */
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };
 

@@ -173,6 +173,99 @@ static void l1_host_state(struct vmx_pages *vmx)
 	}
 }
 
+/* What L2 finds when it begins. */
+static struct {
+	uint64_t rflags, cr0, cr4, dr7, efer, pat, tsc;
+} l2_saw;
+
+static volatile int breakpoints;
+
+void note_breakpoint(struct ex_regs *regs)
+{
+	breakpoints++;
+}
+
+static void ENTRY_POINT l2_looks(void)
+{
+	asm volatile("pushf; pop %0" : "=r"(l2_saw.rflags));
+	l2_saw.cr0 = get_cr0();
+	l2_saw.cr4 = get_cr4();
+	asm volatile("mov %%dr7, %0" : "=r"(l2_saw.dr7));
+	l2_saw.efer = rdmsr(MSR_EFER);
+	l2_saw.pat = rdmsr(MSR_IA32_CR_PAT);
+	l2_saw.tsc = rdtsc();
+	asm volatile("int3");
+	VMCALL();
+}
+
+static uint64_t with_bit(uint64_t value, uint64_t bit, bool set)
+{
+	return (value & ~bit) | (set ? bit : 0);
+}
+
+/*
+ * What an entry loads is another each time.  L1 gives L2 EPT and unrestricted guest, but for
+ * some rounds, in which KVM has to load L2's state with more care.
+ */
+static void l1_guest_state(struct vmx_pages *vmx)
+{
+	uint64_t pat = rdmsr(MSR_IA32_CR_PAT), efer = rdmsr(MSR_EFER), cr0, cr4, secondary;
+	uint64_t l1_efer = efer, tsc_offset, start;
+	bool traps;
+	int i;
+
+	start_vmx(vmx);
+	cr0 = get_cr0();
+	cr4 = get_cr4() & ~X86_CR4_UMIP;
+	secondary = vmreadz(SECONDARY_VM_EXEC_CONTROL);
+	GUEST_ASSERT(secondary & SECONDARY_EXEC_ENABLE_EPT);
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL,
+		vmreadz(CPU_BASED_VM_EXEC_CONTROL) | CPU_BASED_USE_TSC_OFFSETTING);
+	vmwrite(VM_EXIT_CONTROLS, vmreadz(VM_EXIT_CONTROLS) | VM_EXIT_LOAD_IA32_PAT |
+		VM_EXIT_LOAD_IA32_EFER);
+	vmwrite(HOST_IA32_PAT, pat);
+	vmwrite(HOST_IA32_EFER, l1_efer);
+	vmwrite(CR0_GUEST_HOST_MASK, X86_CR0_TS);
+	vmwrite(CR4_GUEST_HOST_MASK, X86_CR4_PGE | X86_CR4_VMXE);
+	for (i = 0; i < ROUNDS; i++) {
+		vmwrite(SECONDARY_VM_EXEC_CONTROL,
+			secondary | (i % 5 == 4 ? 0 : SECONDARY_EXEC_UNRESTRICTED_GUEST));
+		vmwrite(VM_ENTRY_CONTROLS,
+			with_bit(vmreadz(VM_ENTRY_CONTROLS), VM_ENTRY_LOAD_DEBUG_CONTROLS, i % 3) |
+			VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER);
+		vmwrite(GUEST_RFLAGS, with_bit(2, BIT(21), i & 1));
+		vmwrite(GUEST_CR0, with_bit(cr0, X86_CR0_WP, i & 2));
+		vmwrite(CR0_READ_SHADOW, with_bit(cr0, X86_CR0_TS, i & 1));
+		vmwrite(GUEST_CR4, with_bit(cr4, X86_CR4_UMIP, request.has_umip && (i & 4)));
+		vmwrite(CR4_READ_SHADOW, with_bit(cr4, X86_CR4_PGE, i & 4));
+		vmwrite(GUEST_DR7, with_bit(0x400, 2, i & 4));
+		vmwrite(GUEST_IA32_EFER, with_bit(efer, EFER_SCE, i & 2));
+		vmwrite(GUEST_IA32_PAT, i & 1 ? pat : (pat & ~0xfful) | 4);
+		tsc_offset = i & 1 ? (uint64_t)i << 44 : 0;
+		vmwrite(TSC_OFFSET, tsc_offset);
+		traps = i & 8;
+		vmwrite(EXCEPTION_BITMAP, traps ? BIT(BP_VECTOR) : 0);
+
+		breakpoints = 0;
+		start = rdtsc();
+		GUEST_ASSERT_1(enter(l2_looks) ==
+			       (traps ? EXIT_REASON_EXCEPTION_NMI : EXIT_REASON_VMCALL), i);
+		GUEST_ASSERT_2(breakpoints == !traps, i, breakpoints);
+		GUEST_ASSERT_2((l2_saw.rflags ^ vmreadz(GUEST_RFLAGS)) < BIT(21), i, l2_saw.rflags);
+		GUEST_ASSERT_2(l2_saw.cr0 == with_bit(vmreadz(GUEST_CR0), X86_CR0_TS, i & 1), i,
+			       l2_saw.cr0);
+		GUEST_ASSERT_2(((l2_saw.cr4 ^ vmreadz(GUEST_CR4)) & X86_CR4_UMIP) == 0, i,
+			       l2_saw.cr4);
+		GUEST_ASSERT_2(!(l2_saw.cr4 & X86_CR4_PGE) == !(i & 4), i, l2_saw.cr4);
+		GUEST_ASSERT_2(l2_saw.dr7 == (i % 3 && (i & 4) ? 0x402 : 0x400), i, l2_saw.dr7);
+		GUEST_ASSERT_2(l2_saw.efer == with_bit(efer, EFER_SCE, i & 2), i, l2_saw.efer);
+		GUEST_ASSERT_2(l2_saw.pat == vmreadz(GUEST_IA32_PAT), i, l2_saw.pat);
+		GUEST_ASSERT_2(l2_saw.tsc - tsc_offset >= start &&
+			       l2_saw.tsc - tsc_offset <= rdtsc(), i, l2_saw.tsc);
+		GUEST_ASSERT_1(rdmsr(MSR_EFER) == l1_efer && get_cr0() == cr0, i);
+	}
+}
+
 __attribute__((naked)) noinline void here(void)
 {
 	asm("ret");
@@ -334,6 +427,7 @@ void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_MANY] = l1_many,
 		[PART_HOST_STATE] = l1_host_state,
 		[PART_BREAKPOINT] = l1_breakpoint,
+		[PART_GUEST_STATE] = l1_guest_state,
 	};
 
 	parts[request.part](vmx);

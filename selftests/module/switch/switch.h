@@ -23,7 +23,7 @@ enum { IN_L1 = 1, IN_L2, FINISHED };
 
 enum part { PART_CPUID, PART_SYSCALL, PART_SEGMENTS, PART_INTERRUPTS, PART_TIMER,
 	    PART_TIMER_LEFT, PART_RESTART, PART_EVENTS, PART_MANY, PART_HOST_STATE,
-	    PART_BREAKPOINT };
+	    PART_BREAKPOINT, PART_GUEST_STATE };
 
 struct request {
 	uint64_t part, tsc_khz, list_gpa, has_umip;
@@ -46,6 +46,7 @@ extern struct answer answer[8];
 extern struct msr_entry exit_load_list[1];
 void l1_guest_code(struct vmx_pages *vmx);
 void note_vector(struct ex_regs *regs);
+void note_breakpoint(struct ex_regs *regs);
 void here(void);	/* where L1 comes by after each exit of L2 */
 
 #endif

@@ -25,6 +25,7 @@
 
 static void create_vm(enum part part)
 {
+	struct vmx_pages *vmx;
 	vm_vaddr_t vmx_gva;
 	int vector;
 
@@ -33,7 +34,12 @@ static void create_vm(enum part part)
 	vcpu_init_descriptor_tables(vcpu);
 	for (vector = FIRST_VECTOR; vector < 0x100; vector += VECTOR_STEP)
 		vm_install_exception_handler(vm, vector, note_vector);
-	vcpu_alloc_vmx(vm, &vmx_gva);
+	vm_install_exception_handler(vm, BP_VECTOR, note_breakpoint);
+	vmx = vcpu_alloc_vmx(vm, &vmx_gva);
+	if (part == PART_GUEST_STATE) {
+		prepare_eptp(vmx, vm, 0);
+		nested_map_memslot(vmx, vm, 0);
+	}
 	vcpu_args_set(vcpu, 1, vmx_gva);
 	hand_over(((struct request){
 		.part = part,
@@ -219,6 +225,11 @@ static void host_state_is_loaded(void)
 	run_to_the_end(PART_HOST_STATE);
 }
 
+static void guest_state_is_loaded(void)
+{
+	run_to_the_end(PART_GUEST_STATE);
+}
+
 /* User space's breakpoint, in the debug registers of the vCPU, outlives an exit of L2. */
 static void breakpoint_stays(void)
 {
@@ -364,6 +375,11 @@ static void verify_found_nothing(void)
 	expect_verified("cpuid", !kernel_is_at_least(7, 2));	/* patch 0008 is not needed there */
 	expect_verified("preemption_timer", false);	/* this L1 has none */
 	kvm_vm_free(vm);
+
+	create_vm(PART_GUEST_STATE);
+	EXPECT(run() == FINISHED, "L1");
+	expect_verified("guest_state", true);
+	kvm_vm_free(vm);
 }
 
 static const struct test_case cases[] = {
@@ -371,6 +387,7 @@ static const struct test_case cases[] = {
 	CASE(syscall_goes_where_l2_said),
 	CASE(segments_after_exit),
 	CASE(host_state_is_loaded),
+	CASE(guest_state_is_loaded),
 	CASE(breakpoint_stays),
 	CASE(interrupt_stays_pending),
 	CASE(l2s_timer_in_time),
