@@ -8,6 +8,7 @@
 #define EVENT_VALID	BIT(31)	/* an external interrupt */
 #define RFLAGS_IF	BIT(9)
 #define MANY		2000	/* round trips */
+#define TSC_HALF	BIT(47)	/* a multiplier has 48 bits of fraction */
 
 struct request request;
 struct answer answer[8];
@@ -211,7 +212,7 @@ static void l1_guest_state(struct vmx_pages *vmx)
 {
 	uint64_t pat = rdmsr(MSR_IA32_CR_PAT), efer = rdmsr(MSR_EFER), cr0, cr4, secondary;
 	uint64_t l1_efer = efer, tsc_offset, start;
-	bool traps;
+	bool traps, scales;
 	int i;
 
 	start_vmx(vmx);
@@ -228,8 +229,13 @@ static void l1_guest_state(struct vmx_pages *vmx)
 	vmwrite(CR0_GUEST_HOST_MASK, X86_CR0_TS);
 	vmwrite(CR4_GUEST_HOST_MASK, X86_CR4_PGE | X86_CR4_VMXE);
 	for (i = 0; i < ROUNDS; i++) {
+		scales = i % 4 == 3 && (rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2) >> 32 &
+					SECONDARY_EXEC_TSC_SCALING);
 		vmwrite(SECONDARY_VM_EXEC_CONTROL,
-			secondary | (i % 5 == 4 ? 0 : SECONDARY_EXEC_UNRESTRICTED_GUEST));
+			secondary | (i % 5 == 4 ? 0 : SECONDARY_EXEC_UNRESTRICTED_GUEST) |
+			(scales ? SECONDARY_EXEC_TSC_SCALING : 0));
+		if (scales)
+			vmwrite(TSC_MULTIPLIER, TSC_HALF);
 		vmwrite(VM_ENTRY_CONTROLS,
 			with_bit(vmreadz(VM_ENTRY_CONTROLS), VM_ENTRY_LOAD_DEBUG_CONTROLS, i % 3) |
 			VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER);
@@ -260,8 +266,8 @@ static void l1_guest_state(struct vmx_pages *vmx)
 		GUEST_ASSERT_2(l2_saw.dr7 == (i % 3 && (i & 4) ? 0x402 : 0x400), i, l2_saw.dr7);
 		GUEST_ASSERT_2(l2_saw.efer == with_bit(efer, EFER_SCE, i & 2), i, l2_saw.efer);
 		GUEST_ASSERT_2(l2_saw.pat == vmreadz(GUEST_IA32_PAT), i, l2_saw.pat);
-		GUEST_ASSERT_2(l2_saw.tsc - tsc_offset >= start &&
-			       l2_saw.tsc - tsc_offset <= rdtsc(), i, l2_saw.tsc);
+		GUEST_ASSERT_2(l2_saw.tsc - tsc_offset >= start >> scales &&
+			       l2_saw.tsc - tsc_offset <= rdtsc() >> scales, i, l2_saw.tsc);
 		GUEST_ASSERT_1(rdmsr(MSR_EFER) == l1_efer && get_cr0() == cr0, i);
 	}
 }
