@@ -62,6 +62,10 @@
 	COUNTER(guest_state_stock, "nested entries that left that to stock") \
 	COUNTER(guest_state_verify_checks, "nested entries that verify=1 compared") \
 	COUNTER(guest_state_verify_mismatches, "of these, entries that differed from stock") \
+	COUNTER(vmcs_switch_short, "switches between vmcs01 and vmcs02 by VMPTRLD alone") \
+	COUNTER(vmcs_switch_stock, "switches that were left to stock") \
+	COUNTER(vmcs_switch_verify_checks, "switches after which verify=1 asked the CPU") \
+	COUNTER(vmcs_switch_verify_mismatches, "of these, switches to another VMCS") \
 	COUNTER(vmwrites_unchanged, "VMWRITEs left out: the field has the value") \
 	COUNTER(l1_cr3_verify_checks, "refused entries after which verify=1 compared L1's CR3") \
 	COUNTER(l1_cr3_verify_mismatches, "of these, those that differed from stock") \

@@ -29,6 +29,7 @@
 #include "nested/read_back.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
+#include "nested/vmcs_switch.h"
 
 /* 5. VMRESUME and VMLAUNCH, in the order of stock's path. */
 
@@ -58,6 +59,13 @@ static __always_inline u64 fast_entry_debugctl(struct kvm_vcpu *vcpu)
 static __always_inline u64 fast_entry_bndcfgs(struct kvm_vcpu *vcpu)
 {
 	return shadow_guest_bndcfgs(vcpu);
+}
+
+/* Preemption off.  Stock loads the other of vmcs01 and vmcs02.  True if it is current. */
+static __always_inline bool fast_vmcs_switch(struct kvm_vcpu *vcpu, int cpu,
+					     struct loaded_vmcs *prev)
+{
+	return vmcs_switch(vcpu, cpu, prev);
 }
 
 /* Stock has loaded a VMCS and made it current, whatever was current before. */

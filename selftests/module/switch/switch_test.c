@@ -10,6 +10,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+
+#include <asm/prctl.h>
 
 #include "lib/cases.h"
 #include "lib/mailbox.h"
@@ -230,6 +233,45 @@ static void guest_state_is_loaded(void)
 	run_to_the_end(PART_GUEST_STATE);
 }
 
+static unsigned long thread_pointer(void)
+{
+	unsigned long base;
+
+	syscall(SYS_arch_prctl, ARCH_GET_FS, &base);
+	return base;
+}
+
+/* The host's FS base is in both VMCSs, and a VM exit loads it. */
+static void *run_half_a_round_trip(void *unused)
+{
+	unsigned long before = thread_pointer(), after;
+
+	run();
+	after = thread_pointer();
+	syscall(SYS_arch_prctl, ARCH_SET_FS, before);	/* printf() hangs with another's */
+	EXPECT(after == before, "FS base %#lx, then %#lx", before, after);
+	return NULL;
+}
+
+/* Of two threads that run the vCPU in turn each keeps its TLS. */
+static void threads_in_turn(void)
+{
+	pthread_t thread;
+	int i;
+
+	pin_to_cpu(0);
+	create_vm(PART_CPUID);
+	for (i = 0; i < ROUNDS && !case_failed; i++) {
+		if (i % 3) {
+			run_half_a_round_trip(NULL);
+			continue;
+		}
+		pthread_create(&thread, NULL, run_half_a_round_trip, NULL);
+		pthread_join(thread, NULL);
+	}
+	kvm_vm_free(vm);
+}
+
 /* User space's breakpoint, in the debug registers of the vCPU, outlives an exit of L2. */
 static void breakpoint_stays(void)
 {
@@ -361,7 +403,7 @@ static void tsx_ctrl_is_loaded(void)
 static void verify_found_nothing(void)
 {
 	static const char * const subjects[] = {
-		"user_return", "host_state", "known_fields",
+		"user_return", "host_state", "known_fields", "vmcs_switch",
 	};
 	unsigned int i;
 
@@ -388,6 +430,7 @@ static const struct test_case cases[] = {
 	CASE(segments_after_exit),
 	CASE(host_state_is_loaded),
 	CASE(guest_state_is_loaded),
+	CASE(threads_in_turn),
 	CASE(breakpoint_stays),
 	CASE(interrupt_stays_pending),
 	CASE(l2s_timer_in_time),
