@@ -136,7 +136,7 @@ def bars(runs):
     """Ticks of each row; a bar too long for the page is cut, and shows it."""
     rows = []
     for l1, mitigations, row, _, _ in runs.pairs():
-        if mitigations == 'off':
+        if mitigations == 'off' and row in tables.ROWS:
             ticks = [(variant, runs.get(l1, row, mitigations, variant)) for variant in VARIANTS]
             rows.append((l1, row, [(v, run['ticks']) for v, run in ticks if run]))
     if not rows:
