@@ -24,7 +24,7 @@ LEFT_OUT = {
     'bisect': OTHER, 'mutants': OTHER,
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
     'upstream': 'runs what `switch-fast` does',
-    'workloads': 'a whole guest: what it reaches is not tested for'}
+    **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}
 
 
 BITS = ('entered', 'written', 'supported')

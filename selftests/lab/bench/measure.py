@@ -15,7 +15,7 @@ import re
 
 from scripts.command import SetupError
 from .. import machine, project
-from ..machine import linux_l1
+from ..machine import linux_l1, xen_l1
 from . import figures, workloads
 from .rows import ROWS, WORKLOAD_L1S, WORKLOADS
 
@@ -35,14 +35,18 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
-    "linux", one of WORKLOAD_L1S, or "host": no L1, but user space beside a VM
+    "linux", "xen", one of WORKLOAD_L1S, or "host": no L1, but user space beside a VM
     (exit_bench/host.c).  options are members of machine.Spec.
     """
-    if l1 in WORKLOAD_L1S:
+    if l1 in (*WORKLOAD_L1S, 'xen'):
         spec = machine.Spec(kernel=kernel, symbols=True,
                             **{'time_limit': 2 * linux_l1.TIME_LIMIT, 'ips': workloads.IPS,
                                **options})
-        return workloads.run(spec, l1, names, l1_append, directory)
+        if l1 in WORKLOAD_L1S:
+            return workloads.run(spec, l1, names, l1_append, directory)
+        guest = xen_l1.Guest(program=[os.path.join(workloads.programs(), 'exits'), *names],
+                             l1_append=l1_append)
+        return xen_l1.run(spec, guest, directory)
     program = os.path.join(project.programs(), 'exit_bench')
     limit = 2 * linux_l1.TIME_LIMIT if l1 == 'linux' else TIME_LIMIT
     spec = machine.Spec(kernel=kernel, symbols=True, **{'time_limit': limit, **options})

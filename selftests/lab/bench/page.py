@@ -227,7 +227,7 @@ def html_tables(found):
 def page(all_runs):
     """The whole page as text, of a list of the bench's runs."""
     runs = tables.Runs(all_runs)
-    l1s = [l1 for l1 in ('linux', 'selftest') if runs.get(l1, FLAME_ROW, 'off', 'stock')]
+    l1s = [l1 for l1 in ('linux', 'selftest', 'xen') if runs.get(l1, FLAME_ROW, 'off', 'stock')]
     body = [bars(runs), *[flame_graphs(runs, l1) for l1 in l1s], html_tables(tables.tables(all_runs))]
     return '\n'.join([
         '<!DOCTYPE html>', '<!-- SPDX-License-Identifier: GPL-2.0 -->',

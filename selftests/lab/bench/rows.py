@@ -54,6 +54,7 @@ MEASURED = {
     ('selftest', 2): (TWO_VCPUS,),
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
     ('linux', 2): (TWO_VCPUS,),
+    ('xen', 1): ('cpuid', 'vmcall', 'in'),
 }
 # Whole workloads, see Documentation/workloads.md: what one unit is, and how many of what the program
 # counts are one.  Measured in a Linux guest that is L1, and in the same guest as L2.
@@ -107,10 +108,15 @@ def workload_jobs():
         Job('workload_l1', 1, 'off', variant) for variant in VARIANTS]
 
 
-PARTS = {'exits': lambda: exit_jobs(quick=False), 'quick': lambda: exit_jobs(quick=True),
-         'workloads': workload_jobs}
+def xen_jobs():
+    return [Job('xen', 1, 'off', variant) for variant in VARIANTS]
+
+
+# Longest first.
+PARTS = {'workloads': workload_jobs, 'exits': lambda: exit_jobs(quick=False),
+         'quick': lambda: exit_jobs(quick=True), 'xen': xen_jobs}
 
 
 def jobs(parts):
     """All machines of these parts, longest first."""
-    return [job for part in sorted(parts, reverse=True) for job in PARTS[part]()]
+    return [job for part in PARTS if part in parts for job in PARTS[part]()]

@@ -19,7 +19,7 @@ from ..machine import linux_l1, read
 from .rows import WORKLOAD_L1S, WORKLOADS
 
 SOURCES = os.path.join(TOP, 'selftests', 'workloads')
-PROGRAMS = ('mark', 'wakeups')
+PROGRAMS = ('exits', 'mark', 'wakeups')
 # One instruction is one tick: at the speed of a real CPU a tick of the scheduler is as rare
 # per unit of work as there.
 IPS = 1000000000
@@ -66,8 +66,8 @@ def programs():
 def carried(names):
     """(path here, path in the guest) of what the rows need."""
     made = programs()
-    paths = [os.path.join(SOURCES, 'rows.sh'), *(os.path.join(made, name) for name in PROGRAMS),
-             os.path.join(made, 'source.c'), found('tcc', 'tcc'), found('iperf', 'iperf'),
+    paths = [os.path.join(SOURCES, 'rows.sh'), os.path.join(made, 'mark'),
+             os.path.join(made, 'wakeups'), os.path.join(made, 'source.c'), found('tcc', 'tcc'), found('iperf', 'iperf'),
              '/bin/true']
     if 'compile_gcc' in names:
         paths += [os.path.realpath(output('gcc', '-print-prog-name=cc1')),

@@ -25,7 +25,7 @@ from .tools import kernel_directory
 
 START = os.path.join(initramfs.HERE, 'guest', 'start-linux-l1')
 QEMU = ('qemu-system-x86_64-microvm', 'qemu-system-x86_64')
-FIRMWARE_DIRECTORY = '/usr/share/qemu'
+FIRMWARE_DIRECTORIES = ('/usr/share/qemu', '/usr/share/seabios')
 FIRMWARE = ('qboot.rom', 'pvh.bin')
 TIME_LIMIT = 600
 TIMED_OUT = 124                         # of linux-l1/start
@@ -52,6 +52,26 @@ class Guest:
     # What L1 runs is a Linux L2, started as L1 is; program is not used then.
     guest: typing.Optional['Guest'] = None
 
+    def parameters(self):
+        """L1's kernel parameters."""
+        return ' '.join(filter(None, [
+            'console=ttyS0 earlyprintk=ttyS0 loglevel=4 nokaslr pci=off',
+            # L1 dies of an asynchronous page fault; QEMU ends on a triple fault.
+            'no-kvmapf reboot=t panic=-1 oops=panic cryptomgr.notests=1',
+            self.l1_append]))
+
+    def contents(self):
+        """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
+        kernel, emulator = kernel_directory(self.l1_kernel), qemu(*QEMU)
+        return {
+            'start': START, os.path.basename(emulator): emulator,
+            'vmlinux': os.path.join(kernel, 'vmlinux'),
+            'initrd': initramfs.root_file_system(user_space(self), kernel),
+            'parameters': self.parameters().encode(), 'devices': self.l1_devices.encode(),
+            'cpus': b'%d' % self.l1_cpus, 'memory': b'%d' % self.l1_memory,
+            'seconds': b'%d' % self.l1_seconds, **self.l1_beside,
+            **{name: firmware(name) for name in FIRMWARE}}
+
 
 def add_guest_options(parser):
     default = Guest()
@@ -71,27 +91,22 @@ def add_guest_options(parser):
         metavar='HOST[:GUEST]', help='carry a file or directory into L1')
 
 
-def parameters(guest):
-    return ' '.join(filter(None, [
-        'console=ttyS0 earlyprintk=ttyS0 loglevel=4 nokaslr pci=off',
-        # L1 dies of an asynchronous page fault; QEMU ends on a triple fault.
-        'no-kvmapf reboot=t panic=-1 oops=panic cryptomgr.notests=1',
-        guest.l1_append]))
-
-
-def qemu():
-    for name in QEMU:
+def qemu(*names):
+    """The path of the first of these that is installed."""
+    for name in names:
         path = shutil.which(name)
         if path:
             return path
-    raise SetupError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
+    raise SetupError('no %s here; apt-get install qemu-system-x86' % names[0])
 
 
 def firmware(name):
-    path = os.path.join(FIRMWARE_DIRECTORY, name)
-    if not os.path.exists(path):
-        raise SetupError('%s is missing; apt-get install qemu-system-data' % path)
-    return path
+    for directory in FIRMWARE_DIRECTORIES:
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            return path
+    raise SetupError('there is no %s in %s; apt-get install qemu-system-data seabios' % (
+        name, ' or '.join(FIRMWARE_DIRECTORIES)))
 
 
 def digest(contents):
@@ -123,24 +138,9 @@ def user_space(guest):
     return spec
 
 
-def contents_of(guest):
-    """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
-    kernel = kernel_directory(guest.l1_kernel)
-    emulator = qemu()
-    contents = {
-        'start': START, os.path.basename(emulator): emulator,
-        'vmlinux': os.path.join(kernel, 'vmlinux'),
-        'initrd': initramfs.root_file_system(user_space(guest), kernel),
-        'parameters': parameters(guest).encode(), 'devices': guest.l1_devices.encode(),
-        'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory,
-        'seconds': b'%d' % guest.l1_seconds, **guest.l1_beside}
-    contents.update((name, firmware(name)) for name in FIRMWARE)
-    return contents
-
-
 def payload(guest):
     """Make the directory that L0 gets as /l1, unless it is there; its path."""
-    contents = contents_of(guest)
+    contents = guest.contents()
     final = os.path.join(cache.directory(), 'linux-l1', digest(contents))
     if not os.path.isdir(final):
         with cache.new_folder(final) as new:
@@ -192,7 +192,7 @@ def add_guest(result, guest, level, directory, allowed):
     result.update({
         'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
         'program': guest.program, 'l%d_kernel' % level: guest.l1_kernel,
-        'l%d_cmdline' % level: parameters(guest), 'l%d_cpus' % level: guest.l1_cpus,
+        'l%d_cmdline' % level: guest.parameters(), 'l%d_cpus' % level: guest.l1_cpus,
         'l%d_memory_mib' % level: guest.l1_memory,
         'l%d_ticks' % level: {when: runner.number(meta, when + '_ticks')
                               for when in ('init', 'start', 'stop', 'end')}})
