@@ -144,7 +144,8 @@ clean:
 help:
 	@echo 'make          build kvm-intel-fast.ko (KDIR= and KSRC= choose the kernel)'
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
-	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute)'
+	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute;'
+	@echo '              PART=exits, PART=workloads, PART=xen: one part)'
 	@echo 'make test     run all tests'
 	@echo 'make patches  does each patch of the series build and run L2 without the others?'
 	@echo 'make upstream-patch LINE=6.1  a series for "git am" on a kernel tree (BASE=TREE)'

@@ -78,7 +78,7 @@ shopt -s nullglob
 check "checkpatch --strict: the module" checkpatch FILE_PATH_CHANGES vmx/*.[ch] nested/*.[ch]
 check "checkpatch --strict: the modules of the machines" checkpatch FILE_PATH_CHANGES $others
 check "checkpatch --strict: the selftests" checkpatch $user_space \
-	selftests/{lib,module,module/*,exit_bench,differential}/*.[ch] selftests/lab/machine/guest/*.c
+	selftests/{lib,module,module/*,exit_bench,differential,workloads}/*.[ch] selftests/lab/machine/guest/*.c
 check "sparse: the module" sparse_is_clean
 check "sparse: the modules of the machines" others_are_clean
 check "imports go one way" imports_go_one_way

@@ -12,6 +12,7 @@ Each raises SetupError.
 import collections
 import functools
 import os
+import re
 import subprocess
 import sys
 
@@ -36,6 +37,12 @@ def setup(kind=''):
                           check=False)
     if done.returncode:
         raise SetupError('packages are missing; see above')
+
+
+def version():
+    """What /sys/module/kvm_intel/version says of our module."""
+    with open(os.path.join(TOP, 'vmx', 'module.c'), encoding='ascii') as file:
+        return re.search(r'MODULE_VERSION\("(.*?)"\)', file.read()).group(1)
 
 
 @functools.lru_cache(maxsize=None)

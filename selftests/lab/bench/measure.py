@@ -15,9 +15,9 @@ import re
 
 from scripts.command import SetupError
 from .. import machine, project
-from ..machine import linux_l1
-from . import figures
-from .rows import ROWS
+from ..machine import linux_l1, xen_l1
+from . import figures, workloads
+from .rows import ROWS, WORKLOAD_L1S, WORKLOADS
 
 L1_ROW = 'l1_cpuid'     # the one row in which no L2 runs
 TIME_LIMIT = 300        # seconds for one machine with the tiny L1
@@ -35,9 +35,18 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
-    "linux", or "host": no L1, but user space beside a VM (exit_bench/host.c).  options
-    are members of machine.Spec.
+    "linux", "xen", one of WORKLOAD_L1S, or "host": no L1, but user space beside a VM
+    (exit_bench/host.c).  options are members of machine.Spec.
     """
+    if l1 in (*WORKLOAD_L1S, 'xen'):
+        spec = machine.Spec(kernel=kernel, symbols=True,
+                            **{'time_limit': 2 * linux_l1.TIME_LIMIT, 'ips': workloads.IPS,
+                               **options})
+        if l1 in WORKLOAD_L1S:
+            return workloads.run(spec, l1, names, l1_append, directory)
+        guest = xen_l1.Guest(program=[os.path.join(workloads.programs(), 'exits'), *names],
+                             l1_append=l1_append)
+        return xen_l1.run(spec, guest, directory)
     program = os.path.join(project.programs(), 'exit_bench')
     limit = 2 * linux_l1.TIME_LIMIT if l1 == 'linux' else TIME_LIMIT
     spec = machine.Spec(kernel=kernel, symbols=True, **{'time_limit': limit, **options})
@@ -57,6 +66,11 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
 
 def vcpus_of(name):
     return ROWS[name].vcpus if name in ROWS else 1
+
+
+def units_of(name):
+    """How many of what the program counts are an iteration."""
+    return WORKLOADS[name].per if name in WORKLOADS else 1
 
 
 def row_of(path):
@@ -80,7 +94,7 @@ def windows(names, result, directory):
     if sorted(row for row, _ in counters) != sorted(names):
         raise MeasureError('of the rows "%s" there are counters of "%s"; were both marks executed?' % (
             ' '.join(names), ' '.join(row for row, _ in counters)), result)
-    iterations = {name: int(number) * vcpus_of(name) for name, number in said}
+    iterations = {name: int(number) * vcpus_of(name) / units_of(name) for name, number in said}
     return {row: (iterations[row], path) for row, path in counters}
 
 
@@ -88,11 +102,15 @@ def read_rows(l1, names, result, directory):
     """{row: run} of what run() left, in the order of names; raises MeasureError."""
     found = windows(names, result, directory)
     kallsyms = os.path.join(directory, 'kallsyms.txt')
-    return {name: {'kernel': result['kernel'], 'l1': l1, 'row': name, 'variant': 'stock',
+    runs = {name: {'kernel': result['kernel'], 'l1': l1, 'row': name, 'variant': 'stock',
                    'iterations': found[name][0], 'cpu_model': result['cpu_model'],
-                   'emulator': result['emulator'], 'cmdline': result['cmdline'],
+                   'emulator': result['emulator'], 'ips': result['ips'],
+                   'cmdline': result['cmdline'],
                    'per_iteration': figures.load(found[name][1], kallsyms, found[name][0])}
             for name in names}
+    if l1 in WORKLOAD_L1S:
+        workloads.add_said(runs, directory)
+    return runs
 
 
 def measure_rows(kernel, l1, names, directory, **options):

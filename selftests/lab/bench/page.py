@@ -8,11 +8,12 @@ nothing is sampled.  Those of one L1 have the same scale.
 
 import html
 import os
+import re
 import zlib
 
 from . import figures, tables
 
-VARIANTS = ('stock', 'fast', '2017')
+VARIANTS = ('2017', 'stock', 'fast')
 # An L2 exit whose call stacks are shown.
 FLAME_ROW = 'cpuid'
 NARROWEST = 0.0005      # of the graph's width, for a frame to be drawn
@@ -38,9 +39,14 @@ td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { backgr
 .bars .name { grid-row: span var(--rows); padding: .35rem 0; overflow-wrap: anywhere; }
 @media (max-width: 700px) { .bars { grid-template-columns: 1fr; } .bars .name { grid-row: auto; } }
 .bar { display: flex; align-items: center; gap: .4rem; min-width: 0; }
-.bar i { height: .85rem; display: block; flex: none; max-width: calc(100% - 5.5rem); }
+.bar i { height: .85rem; display: block; flex: none; width: calc(var(--share) * (100% - 6.5rem)); }
 .bar span { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.cut { mask-image: linear-gradient(90deg, #000 70%, transparent 95%); }
+/* Two gaps in the bar, and a jagged end. */
+.bar i.cut { clip-path: polygon(0 0, calc(80% + 4px) 0, 80% 100%, calc(80% + 5px) 100%,
+	calc(80% + 9px) 0, calc(80% + 14px) 0, calc(80% + 10px) 100%, calc(80% + 15px) 100%,
+	calc(80% + 19px) 0, calc(100% - 6px) 0, 100% 25%, calc(100% - 6px) 50%, 100% 75%,
+	calc(100% - 6px) 100%, 0 100%); }
+.lead { font-size: 1.2rem; } nav ul { columns: 24rem; padding-left: 1.2rem; margin: .4rem 0; }
 .key i { display: inline-block; width: .9rem; height: .75rem; margin: 0 .3rem 0 .9rem; }
 .flame { position: relative; overflow: hidden; font-size: 11px; line-height: 16px; }
 .flame div { position: absolute; height: 16px; overflow: hidden; white-space: nowrap;
@@ -132,35 +138,79 @@ def flame_graphs(runs, l1):
     return '\n'.join(parts)
 
 
-def bars(runs):
-    """Ticks of each row; a bar too long for the page is cut, and shows it."""
-    rows = []
-    for l1, mitigations, row, _, _ in runs.pairs():
-        if mitigations == 'off':
-            ticks = [(variant, runs.get(l1, row, mitigations, variant)) for variant in VARIANTS]
-            rows.append((l1, row, [(v, run['ticks']) for v, run in ticks if run]))
-    if not rows:
-        return ''
+def chart(rows):
+    """Bars of [(name, [(variant, number)])]; one too long for the page is cut, and says so."""
     # A row many times dearer than the others must not make them invisible.
-    everything = sorted(ticks for _, _, values in rows for _, ticks in values)
+    everything = sorted(value for _, values in rows for _, value in values)
     limit = 5 * everything[len(everything) // 2]
-    longest = max(ticks for ticks in everything if ticks <= limit)
+    longest = max(value for value in everything if value <= limit)
     parts = []
-    for l1, row, values in rows:
-        name = tables.ROWS.get(row, row)
-        if row != 'l1_cpuid':
-            name = 'L2 %s, %s' % (name, tables.L1_NAMES[l1])
+    for name, values in rows:
         parts.append('<div class="name" style="--rows:%d">%s</div>' % (len(values),
                                                                        html.escape(name)))
-        for variant, ticks in values:
-            parts.append('<div class="bar"><i%s style="background:var(--%s); width:%.2f%%"></i>'
-                         '<span>%s</span></div>' % (
-                             ' class="cut"' if ticks > longest else '', variant,
-                             min(100, 100 * ticks / longest), tables.number(ticks)))
-    used = [v for v in VARIANTS if any(v == name for _, _, values in rows for name, _ in values)]
+        for variant, value in values:
+            cut = value > longest
+            parts.append('<div class="bar"><i%s style="background:var(--%s); --share:%.4f"></i>'
+                         '<span>%s%s</span></div>' % (
+                             ' class="cut"' if cut else '', variant, min(1, value / longest),
+                             tables.number(value), ', cut' if cut else ''))
+    used = [v for v in VARIANTS if any(v == name for _, values in rows for name, _ in values)]
     key = ''.join('<i style="background:var(--%s)"></i>%s' % (v, v) for v in used)
-    return ('<h2>Instructions per iteration, host and guests together</h2>'
-            '<p class="key">%s</p><div class="bars">%s</div>' % (key, '\n'.join(parts)))
+    return '<p class="key">%s</p><div class="bars">%s</div>' % (key, '\n'.join(parts))
+
+
+def figures_of(runs, l1, row, name):
+    """[(variant, figure)] of a row with mitigations=off."""
+    found = [(variant, runs.get(l1, row, 'off', variant)) for variant in VARIANTS]
+    return [(variant, run[name]) for variant, run in found if run]
+
+
+def bars(runs):
+    """What L0 executes in each row of one exit."""
+    rows = []
+    for l1, mitigations, row, _, _ in runs.pairs():
+        if mitigations == 'off' and row in tables.ROWS:
+            name = tables.ROWS[row]
+            if row != 'l1_cpuid':
+                name = 'L2 %s, %s' % (name, tables.L1_NAMES[l1])
+            rows.append((name, figures_of(runs, l1, row, 'l0_instructions')))
+    return rows and '<h2>Instructions of L0 per exit</h2>' + chart(rows)
+
+
+def conclusion(runs):
+    """What came of it, in a sentence and a chart: an L2 CPUID, as the talk's first table."""
+    for l1, row in (('linux', 'cpuid_timer'), ('linux', 'cpuid'), ('selftest', 'cpuid')):
+        found = dict(figures_of(runs, l1, row, 'ticks'))
+        if {'stock', 'fast'} <= set(found):
+            break
+    else:
+        return ''
+    name = tables.L1_NAMES[l1]
+    of_2017 = ', and %s as in 2017, when the talk profiled it' % tables.number(found['2017']) \
+        if '2017' in found else ''
+    return ('<p class="lead">%s: an L2 CPUID takes <b>%s</b> instructions of host and guests '
+            'together. Under stock it takes %s (fast: <b>%s</b>)%s.</p>%s' % (
+                name[0].upper() + name[1:], tables.number(found['fast']),
+                tables.number(found['stock']), tables.percent(found['fast'], found['stock']),
+                of_2017, chart([('L2 CPUID, ' + name, list(found.items()))])))
+
+
+def about(all_runs):
+    """Of what the figures are."""
+    fast = next((run for run in all_runs if run['variant'] == 'fast'), all_runs[0])
+    words = [fast.get('date', ''), 'L0: Linux %s' % fast['kernel'], fast.get('version', ''),
+             'parameters: %s' % (fast.get('params') or 'none'),
+             'CPU: %s' % fast['cpu_model'], 'emulator: Bochs, build %s' % fast['emulator']]
+    return '<p>%s.</p>' % '; '.join(html.escape(word) for word in words if word)
+
+
+def with_contents(body):
+    """Names each heading, and puts a list of them before the first."""
+    headings = re.findall('<h2>(.*?)</h2>', body)
+    for i, heading in enumerate(headings):
+        body = body.replace('<h2>%s</h2>' % heading, '<h2 id="s%d">%s</h2>' % (i, heading), 1)
+    links = ''.join('<li><a href="#s%d">%s</a></li>' % pair for pair in enumerate(headings))
+    return '<nav><details><summary>Contents</summary><ul>%s</ul></details></nav>%s' % (links, body)
 
 
 def html_tables(found):
@@ -177,8 +227,8 @@ def html_tables(found):
 def page(all_runs):
     """The whole page as text, of a list of the bench's runs."""
     runs = tables.Runs(all_runs)
-    first = all_runs[0]
-    l1s = [l1 for l1 in ('linux', 'selftest') if runs.get(l1, FLAME_ROW, 'off', 'stock')]
+    l1s = [l1 for l1 in ('linux', 'selftest', 'xen') if runs.get(l1, FLAME_ROW, 'off', 'stock')]
+    body = [bars(runs), *[flame_graphs(runs, l1) for l1 in l1s], html_tables(tables.tables(all_runs))]
     return '\n'.join([
         '<!DOCTYPE html>', '<!-- SPDX-License-Identifier: GPL-2.0 -->',
         '<html lang="en"><head><meta charset="utf-8">',
@@ -187,13 +237,11 @@ def page(all_runs):
         'style-src \'unsafe-inline\'; script-src \'unsafe-inline\'">',
         '<title>kvm-intel-fast: bench</title><style>%s</style></head><body>' % STYLE,
         '<h1>kvm-intel-fast: stock and fast, side by side</h1>',
-        '<p>L0: Linux %s on the emulated CPU %s.</p>' % (
-            html.escape(first['kernel']), html.escape(first['cpu_model'])),
+        conclusion(runs), about(all_runs),
         '<p class="dim">Counts of an emulator: the same each time, and not cycles. A VMREAD '
         'counts as much as an addition here, a VM exit not at all; see '
         'Documentation/measuring.md. The figures of the talk of 2017 are cycles.</p>',
-        bars(runs), *[flame_graphs(runs, l1) for l1 in l1s],
-        html_tables(tables.tables(all_runs)),
+        with_contents('\n'.join(filter(None, body))),
         '<script>%s</script></body></html>' % SCRIPT, ''])
 
 

@@ -54,12 +54,26 @@ MEASURED = {
     ('selftest', 2): (TWO_VCPUS,),
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
     ('linux', 2): (TWO_VCPUS,),
+    ('xen', 1): ('cpuid', 'vmcall', 'in'),
 }
+# Whole workloads, see Documentation/workloads.md: what one unit is, and how many of what the program
+# counts are one.  Measured in a Linux guest that is L1, and in the same guest as L2.
+Workload = collections.namedtuple('Workload', 'title unit per', defaults=(1,))
+WORKLOADS = {
+    'compile': Workload('compile', 'file'),
+    'compile_gcc': Workload('compile by gcc', 'file'),
+    'exec': Workload('fork, exec and wait', 'process'),
+    'wakeups': Workload('wake-ups', '1,000 wake-ups', 1000),
+    'wakeups_many': Workload('wake-ups, more threads than CPUs', '1,000 wake-ups', 1000),
+    'network': Workload('network', 'MiB'),
+}
+WORKLOAD_L1S = ('workload_l1', 'workload_l2')
+MEASURED.update({(l1, 1): tuple(WORKLOADS) for l1 in WORKLOAD_L1S})
 # Of a kernel line as L0: on 7.3 a Linux L1 with two vCPUs hangs while it boots, under stock, too;
 # the last that it says is "Spurious APIC interrupt (vector 0xFF)".
 LEFT_OUT = {'7.3': (('linux', 2),)}
 # What other variants than stock and fast measure of these.
-VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer'),
+VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer', *WORKLOADS),
                 'shadow': ('cpuid_rewrite_host',)}
 # "shadow": kvm-intel-fast with VMCS shadowing as its only optimisation.
 SHADOW_ALONE = 'debugctl_passthrough=0 msr_bitmap_cache=0 page_cache=0 fast_switch=0'
@@ -75,8 +89,8 @@ def rows_of(job):
     return [row for row in rows if row in VARIANT_ROWS.get(job.variant, rows)]
 
 
-def jobs(quick):
-    """All machines, longest first; quick: the tiny L1 alone, stock and fast."""
+def exit_jobs(quick):
+    """The machines of the rows of one exit each; quick: the tiny L1 alone, stock and fast."""
     if quick:
         return [Job('selftest', 1, 'off', variant) for variant in VARIANTS]
     found = [Job('linux', 2, 'off', variant) for variant in VARIANTS]
@@ -86,3 +100,23 @@ def jobs(quick):
         found += [Job(l1, 1, 'off', '2017')]
     return found + [Job('selftest', 2, 'off', variant) for variant in VARIANTS] + [
         Job('selftest', 1, 'off', 'shadow')]
+
+
+def workload_jobs():
+    """Those of the workloads.  The guest of 2017's module alone is that of stock's."""
+    return [Job('workload_l2', 1, 'off', variant) for variant in (*VARIANTS, '2017')] + [
+        Job('workload_l1', 1, 'off', variant) for variant in VARIANTS]
+
+
+def xen_jobs():
+    return [Job('xen', 1, 'off', variant) for variant in VARIANTS]
+
+
+# Longest first.
+PARTS = {'workloads': workload_jobs, 'exits': lambda: exit_jobs(quick=False),
+         'quick': lambda: exit_jobs(quick=True), 'xen': xen_jobs}
+
+
+def jobs(parts):
+    """All machines of these parts, longest first."""
+    return [job for part in PARTS if part in parts for job in PARTS[part]()]

@@ -6,9 +6,8 @@ on x86/Intel" (KVM Forum 2017).  Its published figures stand in columns of their
 own: cycles of another machine, not to be compared in number with instructions.
 """
 
-import collections
-
-from . import rows as measured
+from . import rows as measured, workload_tables
+from .table import Runs, Table, number, percent, table
 
 ROWS = {name: row.title for name, row in measured.ROWS.items()}
 VARIANTS = measured.VARIANTS
@@ -24,10 +23,24 @@ TALK_CULPRITS = {
     ('VMWRITE', '0x482e'): '99.0%', ('VMWRITE', '0x4000'): '0.7%',
     ('VMWRITE', '0x810'): '0.3%', ('RDMSR', '0x1d9'): '100%',
 }
-TALK_PROFILE = {  # L2 CPUID: share of L0's samples
-    'nested_vmx_disable_intercept_for_x2apic_msr': '26%', 'nested_vmx_run': '11%',
-    'vmx_vcpu_run': '11%', 'kvm_arch_vcpu_ioctl_run': '4%', 'copy_shadow_to_vmcs12': '3%',
+TALK_PROFILE = {  # of its four profiles of L0: share of the samples, by row
+    'cpuid': {
+        'nested_vmx_disable_intercept_for_x2apic_msr': '26%', 'nested_vmx_run': '11%',
+        'vmx_vcpu_run': '11%', 'kvm_arch_vcpu_ioctl_run': '4%', 'copy_shadow_to_vmcs12': '3%'},
+    'compile': {
+        'native_queued_spin_lock_slowpath': '16%', '_raw_spin_lock': '3%',
+        'nested_vmx_disable_intercept_for_x2apic_msr': '10%', 'vmx_vcpu_run': '8%',
+        'nested_vmx_run': '7%', 'kvm_arch_vcpu_ioctl_run': '4%', 'copy_shadow_to_vmcs12': '2%'},
+    'network': {
+        'nested_vmx_disable_intercept_for_x2apic_msr': '13%', 'vmx_vcpu_run': '13%',
+        'nested_vmx_run': '6%', 'kvm_arch_vcpu_ioctl_run': '5%', 'read_tsc': '4%',
+        '_raw_spin_lock': '3%', '__srcu_read_lock': '3%'},
+    'wakeups_many': {   # of a kernel with lock debugging
+        'native_queued_spin_lock_slowpath': '15%', '__lock_acquire': '14%',
+        'nested_vmx_disable_intercept_for_x2apic_msr': '8%', 'lock_is_held_type': '7%',
+        'vmx_vcpu_run': '4%', 'nested_vmx_run': '4%', 'do_raw_spin_lock': '3%'},
 }
+TALK_PROFILE['cpuid_timer'] = TALK_PROFILE['cpuid']
 NAMES = {
     'VMREAD': {'0x812': 'PML index', '0x810': 'Guest interrupt status',
                '0x4000': 'Pin-based controls', '0x4818': 'Guest SS access rights',
@@ -40,70 +53,15 @@ NAMES = {
 NAMES['VMWRITE'], NAMES['WRMSR'] = NAMES['VMREAD'], NAMES['RDMSR']
 CULPRITS = (('VMREAD', 'exit_vmread_fields'), ('VMWRITE', 'exit_vmwrite_fields'),
             ('RDMSR', 'exit_rdmsr'), ('WRMSR', 'exit_wrmsr'))
-L1_NAMES = {'selftest': 'tiny L1', 'linux': 'Linux as L1'}
+L1_NAMES = {'selftest': 'tiny L1', 'linux': 'Linux as L1', 'xen': 'Xen as L1',
+            'workload_l2': 'Linux as L1'}
 WORK = ('l0_instructions', 'guest_instructions', 'vmread', 'vmwrite', 'vmwrite_control',
         'vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'l1d_flush', 'ibpb', 'page_maps')
 
 
-Table = collections.namedtuple('Table', 'title header rows')
-
-
-def table(header, rows):
-    """In Markdown."""
-    widths = [max(len(str(row[i])) for row in [header] + rows) for i in range(len(header))]
-
-    def line(cells):
-        first = str(cells[0]).ljust(widths[0])
-        rest = [str(cell).rjust(width) for cell, width in zip(cells[1:], widths[1:])]
-        return '| ' + ' | '.join([first] + rest) + ' |'
-
-    rule = '|' + '|'.join(['-' * (widths[0] + 2)] +
-                          ['-' * (width + 1) + ':' for width in widths[1:]]) + '|'
-    return '\n'.join([line(header), rule] + [line(row) for row in rows])
-
-
-def number(value):
-    if value is None:
-        return ''
-    if value >= 100:
-        return format(round(value), ',')
-    return ('%.2f' % value).rstrip('0').rstrip('.') or '0'
-
-
-def percent(after, before):
-    return '%+.1f%%' % (100.0 * (after - before) / before) if before else ''
-
-
-class Runs:
-    """The runs of one bench, found by what they measured."""
-
-    def __init__(self, runs):
-        self.runs = runs
-
-    def get(self, l1, row, mitigations, variant):
-        for run in self.runs:
-            if (run['l1'], run['row'], run['mitigations'], run['variant']) == \
-                    (l1, row, mitigations, variant):
-                return run['per_iteration']
-        return None
-
-    def pairs(self):
-        """(l1, mitigations, row, stock, fast), in the order measured."""
-        for run in self.runs:
-            if run['variant'] != 'stock':
-                continue
-            key = run['l1'], run['row'], run['mitigations']
-            fast = self.get(*key, 'fast')
-            if fast:
-                yield key[0], key[2], key[1], run['per_iteration'], fast
-
-
 def performance(runs):
     """The talk's first table: what a CPUID costs, and how often an L1 CPUID."""
-    rows = [['talk of 2017: KVM, L1', 'cycles', '', number(TALK_CYCLES['l1']), '', '', '---'],
-            ['talk of 2017: KVM, L2', 'cycles', '', number(TALK_CYCLES['l2']), '', '', '25X'],
-            ['talk of 2017: VMware, L2', 'cycles', '', number(TALK_CYCLES['vmware_l2']), '', '',
-             '11X']]
+    rows = []
     for l1, mitigations, row, stock, fast in runs.pairs():
         if 'cpuid' not in row or row == measured.TWO_VCPUS:     # whose ticks pass at the same time
             continue
@@ -112,13 +70,17 @@ def performance(runs):
             '%.1fX' % (run['ticks'] / b['ticks']) for run, b in zip((stock, fast), base) if b)
         title = ROWS[row] if row == 'l1_cpuid' else 'L2 %s, %s' % (ROWS[row], L1_NAMES[l1])
         profile = runs.get(l1, row, mitigations, '2017')
-        rows.append(['%s, mitigations=%s' % (title, mitigations), 'instructions',
+        rows.append(['%s, mitigations=%s' % (title, mitigations), '',
                      number(profile['ticks']) if profile else '',
                      number(stock['ticks']), number(fast['ticks']),
                      percent(fast['ticks'], stock['ticks']), ratio])
-    return Table(
-        'CPUID: host and guest together, per iteration',
-        ['configuration', 'unit', '2017', 'stock', 'fast', 'change', 'relative to L1'], rows)
+    talk = [[name, number(TALK_CYCLES[key]), '', '', '', '', ratio] for name, key, ratio in (
+        ('talk of 2017: KVM, L1', 'l1', '---'), ('talk of 2017: KVM, L2', 'l2', '25X'),
+        ('talk of 2017: VMware, L2', 'vmware_l2', '11X'))]
+    return rows and Table(
+        'CPUID: host and guest together, instructions per iteration', [
+            'configuration', 'talk: cycles', '2017', 'stock', 'fast', 'change', 'relative to L1'],
+        talk + rows)
 
 
 def every_row(runs, l1, mitigations):
@@ -236,20 +198,22 @@ def work(runs, l1, mitigations):
         L1_NAMES[l1], mitigations), ['', 'stock', 'fast', 'change'], rows)
 
 
-def symbols(runs, l1, row, mitigations, most=20):
-    """The profile slides: where L0's instructions go."""
+def symbols(runs, l1, row, mitigations, title, most=20):
+    """The profile slides: where L0's instructions go, and all functions that the talk names."""
     found = {v: runs.get(l1, row, mitigations, v) for v in ('2017', *VARIANTS)}
     found = {v: run for v, run in found.items() if run}
     if not {'stock', 'fast'} <= set(found):
         return None
     first = next(iter(found.values()))
+    talk = TALK_PROFILE.get(row, {}) if '2017' in found else {}
     counts = [dict(map(tuple, run['symbols'])) for run in found.values()]
+    names = list(counts[0])[:most]
     rows = [[name, *(number(count.get(name, 0)) for count in counts),
-             '%.1f%%' % (100 * counts[0][name] / first['l0_instructions']),
-             TALK_PROFILE.get(name, '') if '2017' in found else '']
-            for name in list(counts[0])[:most]]
+             '%.1f%%' % (100 * counts[0].get(name, 0) / first['l0_instructions']),
+             talk.get(name, '')]
+            for name in names + [name for name in talk if name not in names]]
     return Table(
-        'Top functions of L0 per L2 %s, %s, mitigations=%s' % (ROWS[row], L1_NAMES[l1], mitigations),
+        'Top functions of L0 per %s, %s, mitigations=%s' % (title, L1_NAMES[l1], mitigations),
         ['function', *found, 'share of ' + next(iter(found)), 'talk: share'], rows)
 
 
@@ -270,7 +234,11 @@ def tables(all_runs):
     parts += [work(runs, l1, mitigations) for l1, mitigations in kinds]
     for l1, mitigations in kinds:
         if mitigations == 'off':
-            parts += [symbols(runs, l1, row, mitigations) for row in ('cpuid', 'cpuid_timer')]
+            parts += [symbols(runs, l1, row, mitigations, 'L2 ' + ROWS[row])
+                      for row in ('cpuid', 'cpuid_timer')]
+    parts += workload_tables.tables(runs)
+    parts += [symbols(runs, 'workload_l2', row, 'off', '%s of L2 %s' % (work.unit, work.title))
+              for row, work in measured.WORKLOADS.items()]
     return [part for part in parts if part]
 
 

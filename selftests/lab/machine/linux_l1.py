@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import typing
 
 from scripts import cache
 from scripts.command import SetupError
@@ -24,7 +25,7 @@ from .tools import kernel_directory
 
 START = os.path.join(initramfs.HERE, 'guest', 'start-linux-l1')
 QEMU = ('qemu-system-x86_64-microvm', 'qemu-system-x86_64')
-FIRMWARE_DIRECTORY = '/usr/share/qemu'
+FIRMWARE_DIRECTORIES = ('/usr/share/qemu', '/usr/share/seabios')
 FIRMWARE = ('qboot.rom', 'pvh.bin')
 TIME_LIMIT = 600
 TIMED_OUT = 124                         # of linux-l1/start
@@ -43,6 +44,33 @@ class Guest:
     l1_seconds: int = 600               # of the emulated machine
     l1_log_level: int = 4               # warnings: a byte costs L0 16,000 instructions
     l1_files: list = dataclasses.field(default_factory=list)    # (path here, path in L1)
+    l1_modules: list = dataclasses.field(default_factory=list)  # as of Spec
+    l1_kvm_intel: str = 'stock'         # stock or none
+    l1_devices: str = ''                # options of QEMU
+    # {name: path here}: files beside QEMU; "before" is run before QEMU starts
+    l1_beside: dict = dataclasses.field(default_factory=dict)
+    # What L1 runs is a Linux L2, started as L1 is; program is not used then.
+    guest: typing.Optional['Guest'] = None
+
+    def parameters(self):
+        """L1's kernel parameters."""
+        return ' '.join(filter(None, [
+            'console=ttyS0 earlyprintk=ttyS0 loglevel=4 nokaslr pci=off',
+            # L1 dies of an asynchronous page fault; QEMU ends on a triple fault.
+            'no-kvmapf reboot=t panic=-1 oops=panic cryptomgr.notests=1',
+            self.l1_append]))
+
+    def contents(self):
+        """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
+        kernel, emulator = kernel_directory(self.l1_kernel), qemu(*QEMU)
+        return {
+            'start': START, os.path.basename(emulator): emulator,
+            'vmlinux': os.path.join(kernel, 'vmlinux'),
+            'initrd': initramfs.root_file_system(user_space(self), kernel),
+            'parameters': self.parameters().encode(), 'devices': self.l1_devices.encode(),
+            'cpus': b'%d' % self.l1_cpus, 'memory': b'%d' % self.l1_memory,
+            'seconds': b'%d' % self.l1_seconds, **self.l1_beside,
+            **{name: firmware(name) for name in FIRMWARE}}
 
 
 def add_guest_options(parser):
@@ -63,27 +91,22 @@ def add_guest_options(parser):
         metavar='HOST[:GUEST]', help='carry a file or directory into L1')
 
 
-def parameters(guest):
-    return ' '.join(filter(None, [
-        'console=ttyS0 earlyprintk=ttyS0 loglevel=4 nokaslr pci=off',
-        # L1 dies of an asynchronous page fault; QEMU ends on a triple fault.
-        'no-kvmapf reboot=t panic=-1 oops=panic cryptomgr.notests=1',
-        guest.l1_append]))
-
-
-def qemu():
-    for name in QEMU:
+def qemu(*names):
+    """The path of the first of these that is installed."""
+    for name in names:
         path = shutil.which(name)
         if path:
             return path
-    raise SetupError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
+    raise SetupError('no %s here; apt-get install qemu-system-x86' % names[0])
 
 
 def firmware(name):
-    path = os.path.join(FIRMWARE_DIRECTORY, name)
-    if not os.path.exists(path):
-        raise SetupError('%s is missing; apt-get install qemu-system-data' % path)
-    return path
+    for directory in FIRMWARE_DIRECTORIES:
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            return path
+    raise SetupError('there is no %s in %s; apt-get install qemu-system-data seabios' % (
+        name, ' or '.join(FIRMWARE_DIRECTORIES)))
 
 
 def digest(contents):
@@ -105,25 +128,19 @@ def place(content, path):
         shutil.copy(content, path)
 
 
-def contents_of(guest):
-    """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
-    kernel = kernel_directory(guest.l1_kernel)
-    emulator = qemu()
-    contents = {
-        'start': START, os.path.basename(emulator): emulator,
-        'vmlinux': os.path.join(kernel, 'vmlinux'),
-        'initrd': initramfs.root_file_system(
-            Spec(program=guest.program, files=guest.l1_files,
-                         log_level=guest.l1_log_level), kernel),
-        'parameters': parameters(guest).encode(),
-        'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
-    contents.update((name, firmware(name)) for name in FIRMWARE)
-    return contents
+def user_space(guest):
+    """What runs in L1, as a Spec."""
+    spec = Spec(program=guest.program, files=guest.l1_files, modules=guest.l1_modules,
+                kvm_intel=guest.l1_kvm_intel, log_level=guest.l1_log_level)
+    if guest.guest:
+        spec.program = ['/l1/start']
+        spec.files = spec.files + [(payload(guest.guest), '/l1')]
+    return spec
 
 
 def payload(guest):
     """Make the directory that L0 gets as /l1, unless it is there; its path."""
-    contents = contents_of(guest)
+    contents = guest.contents()
     final = os.path.join(cache.directory(), 'linux-l1', digest(contents))
     if not os.path.isdir(final):
         with cache.new_folder(final) as new:
@@ -132,54 +149,66 @@ def payload(guest):
     return final
 
 
-def judge(l0, frames, console, allowed):
-    """(status, reason) of L1; l0 is machine.run()'s result, which was "ok"."""
-    status, reason = verdict.judge(frames, console, False, True, allowed)
-    if status == 'hang' and l0['program_exit'] == TIMED_OUT:
-        return 'timeout', 'L1 did not end in time'
-    if status == 'hang' and l0['program_exit']:
-        return 'hang', 'QEMU ended with status %d' % l0['program_exit']
-    return status, 'L1: ' + reason if reason else ''
+def judge(host, frames, console, need_kvm, allowed):
+    """(status, reason) of a guest; host is the result of its host, which was "ok"."""
+    status, reason = verdict.judge(frames, console, False, need_kvm, allowed)
+    if status == 'hang' and host['program_exit'] == TIMED_OUT:
+        return 'timeout', 'it did not end in time'
+    if status == 'hang' and host['program_exit']:
+        return 'hang', 'QEMU ended with status %d' % host['program_exit']
+    return status, reason
 
 
-def keep_output(frames, console, directory):
-    """Turn what L0 left of L1 into files like those that L0's own program has."""
+def take_output(directory, name):
+    """(frames, console) of a guest; what its host left of it becomes files like the host's own."""
+    console = read(os.path.join(directory, 'stdout.txt'))
+    raw = os.path.join(directory, 'out', 'l1-frames')
+    frames = verdict.collect(read(raw))
+    if os.path.exists(raw):
+        os.unlink(raw)
     save(directory, 'stdout.txt', frames.get('stdout', b''))
-    save(directory, 'out/l1-console.txt', console)
-    save(directory, 'out/l1-dmesg.txt',
-                 verdict.clean_log(frames.get('dmesg', b'')).encode())
-    for name, data in frames.items():
-        if name.startswith('out/'):
-            save('/', runner.out_path(directory, name), data)
+    save(directory, 'out/%s-console.txt' % name, console)
+    save(directory, 'out/%s-dmesg.txt' % name,
+         verdict.clean_log(frames.get('dmesg', b'')).encode())
+    for path, data in frames.items():
+        if path.startswith('out/'):
+            save('/', runner.out_path(directory, path), data)
+    return frames, console
+
+
+def add_guest(result, guest, level, directory, allowed):
+    """Make the result of a host that of its guest, the L<level>."""
+    frames, console = take_output(directory, 'l%d' % level)
+    meta = verdict.metadata(frames)
+    if result['status'] == 'ok':
+        status, reason = judge(result, frames, console, guest.l1_kvm_intel != 'none', allowed)
+        result.update(status=status, last_lines=[],
+                      reason='L%d: %s' % (level, reason) if reason else '')
+        if status != 'ok':
+            kept.forget(result['kept_as'])
+    if not result['last_lines'] or result['status'] == 'timeout':
+        result['last_lines'] += ['L%d: %s' % (level, line) for line
+                                 in verdict.clean_log(console).splitlines()[-20:]]
+    result.update({
+        'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
+        'program': guest.program, 'l%d_kernel' % level: guest.l1_kernel,
+        'l%d_cmdline' % level: guest.parameters(), 'l%d_cpus' % level: guest.l1_cpus,
+        'l%d_memory_mib' % level: guest.l1_memory,
+        'l%d_ticks' % level: {when: runner.number(meta, when + '_ticks')
+                              for when in ('init', 'start', 'stop', 'end')}})
 
 
 def run(spec, guest, directory):
-    """Run guest.program in L1; return the content of result.json, as machine.run() does."""
+    """Run guest.program in L1, or that of guest.guest in L2.
+
+    Returns the content of result.json, as machine.run() does."""
     directory = os.path.abspath(directory)
     spec = dataclasses.replace(spec, program=['/l1/start'],
                                files=spec.files + [(payload(guest), '/l1')])
     result = runner.run(spec, directory)
-    console = read(os.path.join(directory, 'stdout.txt'))
-    raw = os.path.join(directory, 'out', 'l1-frames')
-    frames = verdict.collect(read(raw))
-    meta = verdict.metadata(frames)
-    keep_output(frames, console, directory)
-    if os.path.exists(raw):
-        os.unlink(raw)
-    if result['status'] == 'ok':
-        result['status'], result['reason'] = judge(result, frames, console, spec.allowed)
-        result['last_lines'] = []
-        if result['status'] != 'ok':
-            kept.forget(result['kept_as'])
-    if not result['last_lines'] or result['status'] == 'timeout':
-        result['last_lines'] += ['L1: ' + line for line
-                                 in verdict.clean_log(console).splitlines()[-20:]]
-    result.update({
-        'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
-        'program': guest.program, 'l1_kernel': guest.l1_kernel,
-        'l1_cmdline': parameters(guest), 'l1_cpus': guest.l1_cpus,
-        'l1_memory_mib': guest.l1_memory,
-        'l1_ticks': {when: runner.number(meta, when + '_ticks')
-                     for when in ('init', 'start', 'stop', 'end')}})
+    level = 1
+    while guest:
+        add_guest(result, guest, level, directory, spec.allowed)
+        guest, level = guest.guest, level + 1
     save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
     return result

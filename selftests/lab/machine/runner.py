@@ -245,7 +245,7 @@ def run(spec, directory):
             'kernel_directory': kernel, 'kvm_intel': spec.kvm_intel,
             'kvm_opts': spec.kvm_opts, 'kvm_intel_opts': spec.kvm_intel_opts,
             'cpu_model': spec.cpu_model, 'cpu_features': spec.cpu_features,
-            'cpus': spec.cpus, 'memory_mib': spec.memory, 'cmdline': command_line,
+            'cpus': spec.cpus, 'ips': spec.ips, 'memory_mib': spec.memory, 'cmdline': command_line,
             'program': spec.program, 'emulator': os.path.basename(emulator),
             'last_lines': last_lines(frames, work),
         }
