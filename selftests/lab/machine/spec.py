@@ -46,7 +46,8 @@ def carried(text):
 def add_options(parser, time_limit=Spec.time_limit):
     """To a parser, those that a machine has with a Linux L1 in it and without; of members of Spec."""
     add = parser.add_argument
-    add('--kernel', default=Spec.kernel, metavar='debian|mini|debug|DIR', help="L0's kernel")
+    add('--kernel', default=Spec.kernel, metavar='debian|mini|debug|DIR', help="L0's kernel"
+        ).values = ('debian', 'mini', 'debug')
     add('--kvm-intel', default=Spec.kvm_intel, metavar='stock|none|PATH.ko', help="L0's kvm_intel")
     add('--kvm-opts', default='', metavar='OPTIONS', help="module options of L0's kvm")
     add('--kvm-intel-opts', default='', metavar='OPTIONS',
