@@ -87,6 +87,22 @@ def existing(path):
     return path
 
 
+def positive(text):
+    """The type of an argument that is a whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError('%s is below 1' % text)
+    return value
+
+
+def seconds(text):
+    """The type of an argument that is a time."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError('%s seconds are none' % text)
+    return value
+
+
 def said(name):
     """Is an environment variable set, and not to 0?  For the default of a switch."""
     return os.environ.get(name, '') not in ('', '0')

@@ -18,7 +18,11 @@ goes on where it was.  --step judges what is checked out in the tree and exits
 with 0, 1 or 125, for "git bisect run".
 """
 
+import argparse
+
+from scripts import command
 from ..bench import bisection, rows
+from .compare import figure as figure_name
 
 EXAMPLES = (
     'kvm-lab bisect --tree ~/linux --good v6.12 --bad HEAD --metric l0_instructions',
@@ -51,7 +55,7 @@ def arguments(parser):
     add('--step', action='store_true', help='judge what is checked out; for git bisect run')
     add('--limit', type=float, metavar='N', help='for --step: bad is what is above')
     add('--fresh', action='store_true', help='measure again what is known')
-    add('--cpus', type=int, default=1, help='for --test')
+    add('--cpus', type=command.positive, default=1, help='for --test')
     add('--append', default='mitigations=off', metavar='PARAMETERS', help="L0's kernel parameters")
     add('--allow', dest='allowed', action='append', default=[], metavar='REGEX',
         help="a line of L0's log that is no failure")
@@ -66,8 +70,14 @@ def parse(parser, argv):
             parser.error('--step with --metric needs --limit')
     elif not options.good or not options.bad:
         parser.error('give --good and --bad')
-    figure, row, l1 = ((options.metric or '').split(':') + ['', '', ''])[:3]
+    figure, row, l1, *rest = (options.metric or '').split(':') + ['', '']
     options.figure, options.row, options.l1 = figure, row or 'cpuid', l1 or 'selftest'
+    try:
+        options.metric and figure_name(figure)
+    except argparse.ArgumentTypeError as error:
+        parser.error(str(error))
+    if any(rest):
+        parser.error("a metric has three parts at the most: '%s'" % options.metric)
     if options.l1 not in ('selftest', 'linux'):
         parser.error("the L1 of a metric is 'selftest' or 'linux'")
     if options.row not in rows.MEASURED[options.l1, 1]:

@@ -3,18 +3,23 @@
 
 A and B are files as the bench writes them, or two directories of such files:
 then files of one name are compared, and those without a partner are named.
-Prints every figure and every function of L0 that differs, the largest first.
+The summary comes first, then what differs: each figure and each function of L0
+where it differs most.
 """
 
+import argparse
+import json
 import os
 import sys
 
 from scripts.command import SetupError
-from ..bench import compare, tables
+from ..bench import compare
+from ..bench.comparison import MOST, Comparison, Pair
 
 EXAMPLES = (
     'kvm-lab compare OLD NEW                    # two copies of build/bench',
     'kvm-lab compare A.json B.json --tolerance 0.5%',
+    'kvm-lab compare OLD NEW --figure vmread --markdown',
 )
 
 
@@ -26,70 +31,76 @@ def tolerance(text):
     return value
 
 
-def signed(value):
-    return '%+.2f' % value if abs(value) < 100 else format(round(value), '+,')
+def figure(text):
+    """A name of a figure, refused at once when there is none."""
+    try:
+        return compare.check_name(text)
+    except SetupError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def rows(changes, most):
-    shown = changes[:most] if most else changes
-    return [[name, tables.number(a), tables.number(b), signed(b - a), tables.percent(b, a)]
-            for name, a, b in shown]
+def add_verdict_options(parser):
+    """How to judge and how to tell: of each command that compares."""
+    add = parser.add_argument
+    add('--tolerance', type=tolerance, default=0.01, metavar='N%',
+        help='a cost that is not more than that above is no worse (default: 1%%)')
+    add('--figure', dest='figures', action='append', type=figure, metavar='NAME',
+        help='judge this figure (may be repeated; default: %s)' % ' '.join(compare.COSTS))
+    add('--all', action='store_true', help='show what does not differ, too, and every line')
+    add('--most', type=int, default=MOST, metavar='N',
+        help='lines per table, 0 for all (default: %(default)s)')
+    add('--markdown', action='store_true', help='for a merge request')
+    add('--json', action='store_true', help='all of it as JSON')
 
 
-def print_changes(title, changes, most):
-    if not changes:
-        print('%s: no difference' % title)
-        return
-    print(tables.table([title, 'A', 'B', 'B - A', 'change'], rows(changes, most)))
-    if most and len(changes) > most:
-        print('and %d more; --most 0 shows all' % (len(changes) - most))
-
-
-def print_comparison(name, before, after, options):
-    """Print the comparison of two sets; True when nothing is too dear."""
-    bad = compare.dearer(before, after, options.tolerance, options.figures or compare.COSTS)
-    if name:
-        print('\n%s\n' % name)
-    print_changes('figure', compare.figures_changed(before, after), options.most)
-    print()
-    print_changes('function of L0', compare.symbols_changed(before, after), options.most)
-    print()
-    for figure, a, b in bad:
-        print('DEARER: %s %s -> %s, %s; tolerance %g%%'
-              % (figure, tables.number(a), tables.number(b), tables.percent(b, a) or 'from nothing',
-                 100 * options.tolerance))
-    if not bad:
-        print('no cost is more than %g%% above' % (100 * options.tolerance))
-    return not bad
-
-
-def pairs(a, b):
-    """[(name, path of A, path of B)]"""
-    if os.path.isdir(a) != os.path.isdir(b):
-        raise SetupError('%s and %s: expected two files or two directories' % (a, b))
-    if not os.path.isdir(a):
-        return [('', a, b)]
-    names = [{name for name in os.listdir(d) if name.endswith('.json')} for d in (a, b)]
-    for name in sorted(names[0] ^ names[1]):
-        print('compare: only in %s: %s' % (a if name in names[0] else b, name), file=sys.stderr)
-    both = sorted(names[0] & names[1])
-    if not both:
-        raise SetupError('%s and %s have no file in common' % (a, b))
-    return [(name, os.path.join(a, name), os.path.join(b, name)) for name in both]
+def show(comparison, options, **more):
+    """Print a comparison as the options say; the exit status.  more goes into the JSON."""
+    if options.json:
+        print(json.dumps({**comparison.data(), **more}, indent=1))
+    elif options.markdown:
+        print(comparison.markdown(options.most, options.all), end='')
+    else:
+        print(comparison.text(options.most, options.all), end='')
+    return 1 if comparison.dearer else 0
 
 
 def arguments(parser):
-    add = parser.add_argument
-    add('--tolerance', type=tolerance, default=0.01, metavar='N%', help='default: 1%%')
-    add('--figure', dest='figures', action='append', metavar='NAME',
-        help='judge this figure (may be repeated; default: %s)' % ' '.join(compare.COSTS))
-    add('--most', type=int, default=30, metavar='N', help='rows per table, 0 for all')
-    add('a', metavar='A.json')
-    add('b', metavar='B.json')
+    add_verdict_options(parser)
+    parser.add_argument('a', metavar='A.json')
+    parser.add_argument('b', metavar='B.json')
+
+
+def shortened(names):
+    """{name: itself without the words that all begin or end with}"""
+    words = [name.removesuffix('.json').split('-') for name in names]
+    first = len(os.path.commonprefix(words))
+    last = len(os.path.commonprefix([word[first + 1:][::-1] for word in words]))
+    last = min([last] + [len(word) - first - 1 for word in words])
+    return {name: '-'.join(word[first:len(word) - last]) if len(names) > 1 else ''
+            for name, word in zip(names, words)}
+
+
+def pairs(a, b):
+    """([(name, path of A, path of B)], {which: names that the other lacks})"""
+    if os.path.isdir(a) != os.path.isdir(b):
+        raise SetupError('%s and %s: expected two files or two directories' % (a, b))
+    if not os.path.isdir(a):
+        return [('', a, b)], {}
+    names = [{name for name in os.listdir(d) if name.endswith('.json')} for d in (a, b)]
+    both = sorted(names[0] & names[1])
+    if not both:
+        raise SetupError('%s and %s have no file in common' % (a, b))
+    return ([(short, os.path.join(a, name), os.path.join(b, name))
+             for name, short in shortened(both).items()],
+            {a: sorted(names[0] - names[1]), b: sorted(names[1] - names[0])})
 
 
 def main(parser, argv):
     options = parser.parse_args(argv)
-    good = [print_comparison(name, compare.read(a), compare.read(b), options)
-            for name, a, b in pairs(options.a, options.b)]
-    return 0 if all(good) else 1
+    found, alone = pairs(options.a, options.b)
+    comparison = Comparison([Pair(name, compare.read(a), compare.read(b)) for name, a, b in found],
+                            options.tolerance, options.figures or compare.COSTS)
+    for which, names in alone.items():
+        for name in names:
+            print('compare: only in %s: %s' % (which, name), file=sys.stderr)
+    return show(comparison, options, alone=alone)

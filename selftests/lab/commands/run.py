@@ -14,6 +14,7 @@ DIR/counters.N.json.  A panic, an oops, a warning or a lock report of either
 kernel is a failure of the machine.
 """
 
+from scripts import command
 from .. import machine, project
 from ..machine import linux_l1
 
@@ -37,9 +38,9 @@ def arguments(parser):
     add('--no-kvm-intel', dest='kvm_intel', action='store_const', const='none')
     add('--file', dest='files', action='append', type=machine.carried, default=[],
         metavar='HOST[:GUEST]', help='carry in a file or directory')
-    add('--module', dest='modules', action='append', default=[],
+    add('--module', dest='modules', action='append', type=machine.module, default=[],
         metavar='NAME|PATH.ko [OPTIONS]', help='load this kernel module, too')
-    add('--emulator', default='', metavar='DIR', help='use this one, as it is')
+    add('--emulator', type=command.existing, metavar='DIR', help='use this one, as it is')
     add('--log-level', type=int, default=machine.Spec.log_level, metavar='LEVEL',
         help="of the kernel's log, bring home lines as severe as that (default: all)")
     add('--keep-after-oops', dest='stop_on_oops', action='store_false',

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 
-from scripts import cache
+from scripts import cache, command
 from scripts.command import SetupError
 from . import initramfs, kept, runner, verdict
 from .files import read, save
@@ -51,10 +51,10 @@ def add_guest_options(parser):
     add('--l1-kernel', default=default.l1_kernel, metavar='debian|debian=...|DIR')
     add('--l1-append', default=default.l1_append, metavar='PARAMETERS',
         help="L1's kernel parameters (default: %(default)s)")
-    add('--l1-cpus', type=int, default=default.l1_cpus, metavar='N',
+    add('--l1-cpus', type=command.positive, default=default.l1_cpus, metavar='N',
         help='not more than L0 has')
-    add('--l1-memory', type=int, default=default.l1_memory, metavar='MIB')
-    add('--l1-seconds', type=int, default=default.l1_seconds, metavar='SECONDS',
+    add('--l1-memory', type=command.positive, default=default.l1_memory, metavar='MIB')
+    add('--l1-seconds', type=command.positive, default=default.l1_seconds, metavar='SECONDS',
         help="time-out of L1 in the emulated machine's time (default: %(default)s)")
     add('--l1-log-level', type=int, default=default.l1_log_level, metavar='LEVEL',
         help="of L1's kernel log, bring home lines as severe as that "
@@ -156,7 +156,7 @@ def keep_output(frames, console, directory):
 def run(spec, guest, directory):
     """Run guest.program in L1; return the content of result.json, as machine.run() does."""
     directory = os.path.abspath(directory)
-    spec = dataclasses.replace(spec, program=['/l1/start'],
+    spec = dataclasses.replace(spec, program=['/l1/start'], follow='/out/l1-frames',
                                files=spec.files + [(payload(guest), '/l1')])
     result = runner.run(spec, directory)
     console = read(os.path.join(directory, 'stdout.txt'))
@@ -168,14 +168,15 @@ def run(spec, guest, directory):
         os.unlink(raw)
     if result['status'] == 'ok':
         result['status'], result['reason'] = judge(result, frames, console, spec.allowed)
-        result['last_lines'] = []
+        result['last_lines'] = verdict.around(
+            verdict.clean_log(frames.get('dmesg', b'')), spec.allowed)
         if result['status'] != 'ok':
             kept.forget(result['kept_as'])
     if not result['last_lines'] or result['status'] == 'timeout':
         result['last_lines'] += ['L1: ' + line for line
                                  in verdict.clean_log(console).splitlines()[-20:]]
     result.update({
-        'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
+        'l1_stage': verdict.stage(frames), 'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
         'program': guest.program, 'l1_kernel': guest.l1_kernel,
         'l1_cmdline': parameters(guest), 'l1_cpus': guest.l1_cpus,
         'l1_memory_mib': guest.l1_memory,
