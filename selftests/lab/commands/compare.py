@@ -53,15 +53,20 @@ def add_verdict_options(parser):
     add('--json', action='store_true', help='all of it as JSON')
 
 
-def show(comparison, options, **more):
-    """Print a comparison as the options say; the exit status.  more goes into the JSON."""
+def show(comparison, options, header=(), tests=None, **more):
+    """Print a comparison as the options say; the exit status.
+
+    header are lines that say what was compared, tests a kvm_tests.Verdicts; more goes into the
+    JSON."""
     if options.json:
-        print(json.dumps({**comparison.data(), **more}, indent=1))
-    elif options.markdown:
-        print(comparison.markdown(options.most, options.all), end='')
+        more.update({'tests': tests.data()} if tests else {})
+        print(json.dumps({'header': list(header), **comparison.data(), **more}, indent=1))
     else:
-        print(comparison.text(options.most, options.all), end='')
-    return 1 if comparison.dearer else 0
+        lines = ['- ' + line for line in header] if options.markdown else list(header)
+        write = comparison.markdown if options.markdown else comparison.text
+        print('\n'.join([*lines, ''] if lines else []) + '\n' * bool(lines) +
+              '\n'.join([write(options.most, options.all), *([tests.text()] if tests else [])]), end='')
+    return 1 if comparison.dearer or tests and tests.worse else 0
 
 
 def arguments(parser):

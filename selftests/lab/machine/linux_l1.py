@@ -71,12 +71,13 @@ def parameters(guest):
         guest.l1_append]))
 
 
-def qemu():
-    for name in QEMU:
+def qemu(*names):
+    """The path of the first that is here."""
+    for name in names or QEMU:
         path = shutil.which(name)
         if path:
             return path
-    raise SetupError('no %s here; apt-get install qemu-system-x86' % QEMU[0])
+    raise SetupError('no %s here; apt-get install qemu-system-x86' % (names or QEMU)[0])
 
 
 def firmware(name):

@@ -9,10 +9,11 @@ from scripts import TOP
 from scripts.command import SetupError
 
 
-def tool(*argv):
+def tool(*argv, **variables):
     """Run one of our helpers that prints a path; its progress goes to stderr."""
     done = subprocess.run([os.path.join(TOP, 'selftests', 'lab', argv[0]), *argv[1:]],
-                          stdout=subprocess.PIPE, text=True, check=False)
+                          stdout=subprocess.PIPE, text=True, check=False,
+                          env={**os.environ, **variables})
     if done.returncode:
         raise SetupError('%s failed; see above' % ' '.join(argv))
     return done.stdout.strip().splitlines()[-1]
