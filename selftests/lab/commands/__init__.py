@@ -21,7 +21,7 @@ import sys
 from scripts import command
 from . import config
 
-NAMES = ('run', 'bench', 'ab', 'test', 'bisect', 'compare', 'history', 'fetch', 'kernel', 'man', 'completion')
+NAMES = ('run', 'shell', 'bench', 'ab', 'test', 'bisect', 'compare', 'history', 'fetch', 'kernel', 'man', 'completion')
 FAILED = 2
 DESCRIPTION = """Measure, test, and bisect KVM in an emulated machine with VMX.
 

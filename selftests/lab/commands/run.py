@@ -30,7 +30,8 @@ def failed(_):
     return 125
 
 
-def arguments(parser):
+def add_machine(parser):
+    """The options of a machine, with a Linux L1 in it and without."""
     machine.add_options(parser, time_limit=None)
     add = parser.add_argument
     add('--l1', choices=('none', 'linux'), default='none',
@@ -49,24 +50,29 @@ def arguments(parser):
     linux_l1.add_guest_options(parser)
 
 
-def main(parser, argv):
-    options, program = parser.parse_program(argv)
-    options = vars(options)
+def chosen(parser, options, program):
+    """(where the output goes, the Spec, the Guest or None) that the options ask for."""
+    options = dict(vars(options))
     out, l1 = options.pop('out'), options.pop('l1')
     of_l1 = {name: options.pop(name) for name in linux_l1.GUEST_OPTIONS}
     default = vars(linux_l1.Guest())
-    if l1 == 'none':
-        given = [name for name, value in of_l1.items() if value != default[name]]
-        if given:
-            parser.error('--%s is of a Linux L1; --l1 linux makes one'
-                         % given[0].replace('_', '-').replace('files', 'file'))
-        options['time_limit'] = options['time_limit'] or machine.Spec.time_limit
-        options['program'] = program
-    else:
-        options['time_limit'] = options['time_limit'] or linux_l1.TIME_LIMIT
+    given = [name for name, value in of_l1.items() if value != default[name]]
+    if l1 == 'none' and given:
+        parser.error('--%s is of a Linux L1; --l1 linux makes one'
+                     % given[0].replace('_', '-').replace('files', 'file'))
+    usual = machine.Spec.time_limit if l1 == 'none' else linux_l1.TIME_LIMIT
+    options['time_limit'] = options['time_limit'] or usual
+    guest = None if l1 == 'none' else linux_l1.Guest(program=program, **of_l1)
+    return out, machine.Spec(**options, program=program), guest
+
+
+def arguments(parser):
+    add_machine(parser)
+
+
+def main(parser, argv):
+    options, program = parser.parse_program(argv)
+    out, spec, guest = chosen(parser, options, program)
     project.setup()
-    spec = machine.Spec(**options)
-    if l1 == 'none':
-        return machine.run_and_show(lambda directory: machine.run(spec, directory), out)
-    guest = linux_l1.Guest(program=program, **of_l1)
-    return machine.run_and_show(lambda directory: linux_l1.run(spec, guest, directory), out)
+    return machine.run_and_show(lambda directory: linux_l1.run(spec, guest, directory) if guest
+                                else machine.run(spec, directory), out)

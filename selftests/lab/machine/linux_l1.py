@@ -43,6 +43,7 @@ class Guest:
     l1_seconds: int = 600               # of the emulated machine
     l1_log_level: int = 4               # warnings: a byte costs L0 16,000 instructions
     l1_files: list = dataclasses.field(default_factory=list)    # (path here, path in L1)
+    terminal: bool = False              # L1's console is L0's serial line
 
 
 def add_guest_options(parser):
@@ -118,6 +119,8 @@ def contents_of(guest):
                          log_level=guest.l1_log_level), kernel),
         'parameters': parameters(guest).encode(),
         'cpus': b'%d' % guest.l1_cpus, 'memory': b'%d' % guest.l1_memory, 'seconds': b'%d' % guest.l1_seconds}
+    if guest.terminal:
+        contents['terminal'] = b''
     contents.update((name, firmware(name)) for name in FIRMWARE)
     return contents
 

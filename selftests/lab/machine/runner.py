@@ -62,10 +62,12 @@ def configuration(spec, images):
         cpu,
         'memory: guest=%d, host=%d' % (spec.memory, min(spec.memory, 2048)),
         *images,
-        'com1: enabled=1, mode=file, dev=serial.txt',
+        'com1: enabled=1, ' + ('mode=term, dev=' + spec.terminal.path if spec.terminal
+                               else 'mode=file, dev=serial.txt'),
         'ata0: enabled=0',
         'display_library: nogui',
-        'clock: sync=none, time0=%d' % EPOCH,
+        # At a prompt the machine shall not burn a CPU, and a second last one.
+        'clock: sync=%s, time0=%d' % ('slowdown' if spec.terminal else 'none', EPOCH),
         'log: emulator.txt',
         'panic: action=fatal',
         'error: action=ignore',
@@ -110,6 +112,8 @@ class Emulator:
 def supervise(spec, directory, work):
     """Run the emulator to its end; (timed out, what it used)."""
     start = time.monotonic()
+    if spec.terminal:
+        spec.terminal.start(os.path.join(work, 'serial.txt'))
     emulator = Emulator(directory, work)
     timed_out = False
     try:
@@ -119,10 +123,12 @@ def supervise(spec, directory, work):
             if dying is None and b'Kernel panic' in read(os.path.join(work, 'serial.txt')):
                 dying = now             # it resets, which switches it off
             timed_out = now - start > spec.time_limit
-            if timed_out or (dying and now - dying > DRAIN):
+            if timed_out or (dying and now - dying > DRAIN) or (spec.terminal and spec.terminal.left):
                 break
     finally:
         emulator.stop()
+        if spec.terminal:
+            spec.terminal.stop()
     return timed_out, {
         'wall_seconds': round(time.monotonic() - start, 3),
         'cpu_seconds': round(emulator.usage.ru_utime + emulator.usage.ru_stime, 3),
@@ -208,7 +214,7 @@ class Output:
         self.work, self.inputs = work, os.listdir(work)
         self.key, self.kept, self.timed_out = '', False, False
         mode = kept.wanted()
-        if mode and (spec.kvm_intel == 'stock' or spec.reference):
+        if mode and not spec.terminal and (spec.kvm_intel == 'stock' or spec.reference):
             self.key = kept.key(emulator, work)
             self.used = kept.restore(self.key, work) if mode == 'keep' else None
             self.kept = self.used is not None

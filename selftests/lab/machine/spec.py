@@ -38,6 +38,7 @@ class Spec:
     stop_on_oops: bool = True
     log_level: int = 7                  # less severe lines of the kernel's log stay there
     follow: str = ''                    # a file of /out that is sent while it grows
+    terminal: object = None             # a Terminal, which is the serial line
     reference: bool = False             # kvm_intel is a path, but not a module under test
 
 
