@@ -24,7 +24,8 @@ from ..machine import directboot, tree_kernel
 from . import bisection, measure, rows
 
 # What is measured unless rows are named: in ten seconds, each kind of exit.
-ROWS = {'selftest': (measure.L1_ROW, 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept', *rows.EXIT_ROWS),
+ROWS = {'selftest': (measure.L1_ROW, 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept',
+                     *rows.EXIT_ROWS),
         'linux': ('cpuid',)}
 WORK_TREE = 'work tree'
 IDENTITY = {'GIT_%s_%s' % (who, what): value for who in ('AUTHOR', 'COMMITTER')
@@ -53,9 +54,9 @@ class Side:
         if not rev:
             self.changed = git.call(git.tree, 'diff', '--name-only', 'HEAD', commit
                                     ).stdout.splitlines()
-            self.title = '%s with %d changed file%s (%s)' % (
-                self.title, len(self.changed), 's'[len(self.changed) == 1:],
-                ' '.join(self.changed[:3])) if self.changed else self.title + ', nothing uncommitted'
+            self.title += ' with %d changed file%s (%s)' % (
+                len(self.changed), 's'[len(self.changed) == 1:], ' '.join(self.changed[:3])
+            ) if self.changed else ', nothing uncommitted'
         self.kernel, self.runs, self.how = '', None, ''
 
 
@@ -65,7 +66,8 @@ def snapshot(git):
         raise SetupError('%s has no work tree' % git.tree, 'two revisions there',
                          'name them: kvm-lab ab REV_A REV_B')
     top = git.call(git.tree, 'rev-parse', '--show-toplevel').stdout.strip()
-    index = git.call(git.tree, 'rev-parse', '--path-format=absolute', '--git-path', 'index').stdout.strip()
+    index = git.call(git.tree, 'rev-parse', '--path-format=absolute', '--git-path', 'index'
+                     ).stdout.strip()
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-ab.') as scratch:
         own = os.path.join(scratch, 'index')
         if os.path.exists(index):
@@ -110,7 +112,8 @@ class Builder:
         try:
             built = self.kernel.build()
         except tree_kernel.BuildError as error:
-            raise SetupError('%s does not build: %s\n%s' % (side.name, side.title, error)) from error
+            raise SetupError('%s does not build: %s\n%s' % (
+                side.name, side.title, error)) from error
         side.kernel = os.path.join(self.scratch, side.name)
         shutil.copytree(built, side.kernel)
         side.how = '%s build %.1f s' % (self.kernel.kind, self.kernel.seconds)
@@ -155,6 +158,7 @@ def measure_sides(sides, options, builder, scratch):
         for side in sides:
             if not known(side, options):
                 builder.build(side)
-                jobs.append(pool.submit(boot, side, options, os.path.join(scratch, 'run-' + side.name)))
+                jobs.append(pool.submit(boot, side, options,
+                                        os.path.join(scratch, 'run-' + side.name)))
         for job in jobs:
             job.result()

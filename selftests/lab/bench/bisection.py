@@ -91,6 +91,17 @@ class Git:
         return self('show', '-s', '--format=%h %s', commit)
 
 
+def in_repository(tree):
+    """Does it look like a git tree?  Answered without git, so before that is installed."""
+    folder = os.path.abspath(tree)
+    while True:
+        if any(os.path.exists(os.path.join(folder, name)) for name in ('.git', 'objects/pack')):
+            return True
+        if folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+
+
 def work_directory(tree):
     """Of one repository: its worktree, its build, what was measured."""
     done = Git.call(tree, 'rev-parse', '--path-format=absolute', '--git-common-dir')

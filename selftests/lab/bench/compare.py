@@ -19,13 +19,26 @@ COSTS = ('l0_instructions', 'ticks', 'vmread', 'vmwrite', 'vmwrite_control', 'vm
 SLACK = 0.01
 
 
-def read(path):
-    """The figures in a file of the bench (or of bisect, or bare ones)."""
+def load(path):
     try:
         with open(path, encoding='utf-8') as file:
-            content = json.load(file)
+            return json.load(file)
     except (OSError, ValueError) as error:
         raise SetupError('%s: %s' % (path, error)) from error
+
+
+def read_run(path):
+    """A file of the bench, which says what was measured, too."""
+    found = load(path)
+    if not isinstance(found, dict) or \
+            not {'per_iteration', 'row', 'l1', 'iterations'} <= set(found):
+        raise SetupError('%s is no file of the bench' % path)
+    return found
+
+
+def read(path):
+    """The figures in a file of the bench (or of bisect, or bare ones)."""
+    content = load(path)
     found = content.get('per_iteration', content) if isinstance(content, dict) else None
     if not found or 'l0_instructions' not in found or 'symbols' not in found:
         raise SetupError('%s holds no figures; expected a file of build/bench' % path)

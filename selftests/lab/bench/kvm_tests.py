@@ -74,6 +74,12 @@ def read_list(path, only, of_line=None):
     return tests, left_out
 
 
+def listed():
+    """The names of the tests in the list, of all lines, with their arguments and without."""
+    tests, _ = read_list(os.path.join(HERE, 'list'), ())
+    return sorted({name for test in tests for name in (test.name, test.program)})
+
+
 def write_guest_list(tests, path):
     with open(path, 'w', encoding='utf-8') as file:
         for test in tests:
@@ -157,12 +163,14 @@ def unit_tests(checkout, directory, group='vmx', only=()):
         raise SetupError('%s has no test of the group %s' % (path, group))
     unknown = [name for name in only if name not in chosen]
     if unknown:
-        raise UnknownTest('there is no test %s; there are: %s' % (' '.join(unknown), ' '.join(chosen)))
+        raise UnknownTest('there is no test %s; there are: %s' % (
+            ' '.join(unknown), ' '.join(chosen)))
     tests, files = [], [(linux_l1.qemu('qemu-system-x86_64'), '/unit/qemu')]
     files += [(os.path.join(folder, name), '/unit/' + name) for name, folder in FIRMWARE.items()]
     for name in only or chosen:
         says = config[name]
-        program, flat = 'unit-' + name, os.path.join(checkout, 'x86', says.get('file', name + '.flat'))
+        program = 'unit-' + name
+        flat = os.path.join(checkout, 'x86', says.get('file', name + '.flat'))
         if not os.path.exists(flat):
             raise SetupError('%s is missing' % flat, 'a checkout that is built',
                              'cd %s && ./configure && make' % checkout)
@@ -204,7 +212,8 @@ def run(kernel, tests, files, directory, **options):
     text = machine.read(os.path.join(directory, 'machine', 'stdout.txt')).decode(errors='replace')
     found, ended, begun = parse(text)
     found = {test.name: found.get(test.name, NOTHING) for test in tests}
-    found = {name: of_unit(told) if name.startswith('unit-') else told for name, told in found.items()}
+    found = {name: of_unit(told) if name.startswith('unit-') else told
+             for name, told in found.items()}
     complaint = '' if ended else 'the machine ended before the last test%s: %s: %s' % (
         ', during ' + begun if begun else '', result['status'], result['reason'])
     return found, complaint
@@ -226,8 +235,8 @@ class Verdicts:
         count = collections.Counter(result.verdict for name, result in self.after.items()
                                     if name not in self.differ)
         same = ', '.join('%d %s' % (count[verdict], word) for verdict, word in (
-            ('pass', 'passed'), ('skip', 'skipped'), ('fail', 'failed'), ('no result', 'not reached'))
-                         if count[verdict])
+            ('pass', 'passed'), ('skip', 'skipped'), ('fail', 'failed'),
+            ('no result', 'not reached')) if count[verdict])
         return '%d tests under both: %s; %d differ, %d worse' % (
             len(self.after), same or 'none the same', len(self.differ), len(self.worse))
 
@@ -239,7 +248,7 @@ class Verdicts:
 
     def text(self):
         """For a terminal or a mail, Markdown as well."""
-        parts = [self.summary()] + ['%s' % text for text in self.complaints]
+        parts = [self.summary(), *self.complaints]
         header, rows = self.table()
         parts += [tables.table(header, rows)] if rows else []
         for name in self.worse:

@@ -16,12 +16,14 @@ path that it had before: selftests/lab/run and others.
 
 import importlib
 import os
+import signal
 import sys
 
 from scripts import command
 from . import config
 
-NAMES = ('run', 'shell', 'bench', 'ab', 'test', 'bisect', 'compare', 'history', 'fetch', 'kernel', 'man', 'completion')
+NAMES = ('run', 'shell', 'bench', 'ab', 'test', 'bisect', 'compare', 'export', 'history',
+         'fetch', 'kernel', 'man', 'completion')
 FAILED = 2
 DESCRIPTION = """Measure, test, and bisect KVM in an emulated machine with VMX.
 
@@ -60,10 +62,17 @@ def parser(name, prog):
     return made
 
 
+def end_well(number, _):
+    """On SIGTERM, and when the terminal is closed: no emulator is left behind."""
+    sys.exit(128 + number)
+
+
 def call(name, prog, argv, settings=()):
     """Run a subcommand and end with its exit status; settings(parser) are words before argv."""
     of = module(name)
     made = parser(name, prog)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_well)
     failed = getattr(of, 'failed', lambda _: FAILED)(argv)
     try:
         command.run(lambda _: of.main(made, [*(settings(made) if settings else ()), *argv]), prog,

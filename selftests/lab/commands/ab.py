@@ -12,14 +12,16 @@ the vmx group of a built checkout of kvm-unit-tests.  A test that is worse under
 than under A counts as a cost that is too high.
 """
 
+import json
 import os
+import shutil
 import tempfile
 
-from scripts import command
+from scripts import cache, command
 from .. import project
-from ..bench import ab, bisection, comparison, rows
+from ..bench import ab, bisection, comparison, export, rows
 from ..machine import linux_l1
-from . import compare, test
+from . import compare, reports, test
 
 USAGE = '%(prog)s [OPTIONS] [REV_A] [REV_B]'
 EXAMPLES = (
@@ -37,8 +39,8 @@ def arguments(parser):
     add('rev_b', nargs='?', metavar='REV_B')
     add('--tree', default='.', metavar='DIR', help='git tree of Linux (default: here)')
     add('--row', dest='rows', action='append', default=[], metavar='ROW',
-        help='measure this row (may be repeated; default: %s; "all")' % ' '.join(ab.ROWS['selftest'])
-        ).values = (*rows.MEASURED['selftest', 1], 'all')
+        help='measure this row (may be repeated; default: %s; "all")' % ' '.join(
+            ab.ROWS['selftest'])).values = (*rows.MEASURED['selftest', 1], 'all')
     add('--l1', choices=('selftest', 'linux'), default='selftest',
         help='who makes L2 exit: the tiny L1 (default), or Linux in QEMU')
     add('--append', default='mitigations=off', metavar='PARAMETERS', help="L0's kernel parameters")
@@ -47,6 +49,9 @@ def arguments(parser):
     add('--fresh', action='store_true', help='measure again what is known')
     compare.add_verdict_options(parser)
     test.add_choice(parser)
+    reports.add_options(parser)
+    parser.add_argument('--out', metavar='DIR',
+                        help='keep the figures of B there, a file a row, as the bench does')
 
 
 def header(sides, options):
@@ -57,10 +62,21 @@ def header(sides, options):
             run['kernel'], options.append, {'selftest': 'tiny', 'linux': 'Linux'}[options.l1])]
 
 
+def keep(runs, out):
+    """Write the files of one side; what was there goes, so that DIR holds one measurement."""
+    shutil.rmtree(out, ignore_errors=True)
+    with cache.new_folder(os.path.abspath(out)) as new:
+        for row, run in runs.items():
+            path = os.path.join(new, '%s-%s.json' % (run['l1'], row))
+            with open(path, 'w', encoding='ascii') as file:
+                json.dump(run, file, indent=1)
+
+
 def main(parser, argv):
     options = parser.parse_args(argv)
     options.rows = ab.chosen_rows(options.l1, options.rows)
     test.check_choice(parser, options)
+    test.check_tree(parser, options.tree)
     project.setup()
     if options.l1 == 'linux':
         linux_l1.qemu()
@@ -80,5 +96,10 @@ def main(parser, argv):
         [comparison.Pair(row, a[row]['per_iteration'], b[row]['per_iteration'])
          for row in options.rows], options.tolerance, options.figures or compare.compare.COSTS,
         what='row')
+    worse = {row for row, *_ in found.dearer}
+    reports.write_all(options, tested.after if tested else {}, sides[1].commit,
+                      b[options.rows[0]]['kernel'], export.kcidb_rows(b.values(), worse))
+    if options.out:
+        keep(b, options.out)
     command.progress('done')
     return compare.show(found, options, header(sides, options), tested)

@@ -15,6 +15,7 @@ import sys
 from scripts.command import SetupError
 from ..bench import compare
 from ..bench.comparison import MOST, Comparison, Pair
+from . import reports
 
 EXAMPLES = (
     'kvm-lab compare OLD NEW                    # two copies of build/bench',
@@ -51,6 +52,7 @@ def add_verdict_options(parser):
         help='lines per table, 0 for all (default: %(default)s)')
     add('--markdown', action='store_true', help='for a merge request')
     add('--json', action='store_true', help='all of it as JSON')
+    reports.add_github(parser)
 
 
 def show(comparison, options, header=(), tests=None, **more):
@@ -58,14 +60,19 @@ def show(comparison, options, header=(), tests=None, **more):
 
     header are lines that say what was compared, tests a kvm_tests.Verdicts; more goes into the
     JSON."""
+    def told(write):
+        lines = ['- ' + line for line in header] if write == comparison.markdown else list(header)
+        parts = [write(options.most, options.all), *([tests.text()] if tests else [])]
+        return '\n'.join([*lines, ''] if lines else []) + '\n' * bool(lines) + '\n'.join(parts)
     if options.json:
         more.update({'tests': tests.data()} if tests else {})
         print(json.dumps({'header': list(header), **comparison.data(), **more}, indent=1))
     else:
-        lines = ['- ' + line for line in header] if options.markdown else list(header)
-        write = comparison.markdown if options.markdown else comparison.text
-        print('\n'.join([*lines, ''] if lines else []) + '\n' * bool(lines) +
-              '\n'.join([write(options.most, options.all), *([tests.text()] if tests else [])]), end='')
+        print(told(comparison.markdown if options.markdown else comparison.text), end='')
+    if options.github:
+        worse = ['%s is worse under B' % name for name in tests.worse] if tests else []
+        reports.github(['dearer: ' + line for line in comparison.dearer_lines()] + worse,
+                       told(comparison.markdown), sys.stderr if options.json else None)
     return 1 if comparison.dearer or tests and tests.worse else 0
 
 

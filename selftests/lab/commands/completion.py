@@ -52,9 +52,11 @@ def of_command(name):
     lines = ['\t\t%s) case $before in' % name]
     for action in actions:
         if action.option_strings and action.nargs != 0:
-            lines.append("\t\t\t%s) words='%s' ;;" % ('|'.join(action.option_strings), values(action)))
+            lines.append("\t\t\t%s) words='%s' ;;" % (
+                '|'.join(action.option_strings), values(action)))
     options = ' '.join(option for action in actions for option in action.option_strings)
-    words = ' '.join(filter(None, (values(action) for action in actions if not action.option_strings)))
+    words = ' '.join(filter(None, (values(action) for action in actions
+                                   if not action.option_strings)))
     lines += ["\t\t\t*) case $word in -*) words='%s' ;; *) words='%s' ;; esac ;;" % (
         options, '-' if '-' in words.split() else words or options), '\t\t\tesac ;;']
     return '\n'.join(lines)

@@ -22,8 +22,8 @@ USAGE = '%(prog)s SUITE src|bin|list|kept NAME [VERSION]'
 
 def script(*words):
     """Run a bash command of ours; its exit status, as those of kvm-lab are."""
-    status = subprocess.run([os.path.join(TOP, *words[0].split('/')), *words[1:]], check=False).returncode
-    return 2 if status else 0
+    done = subprocess.run([os.path.join(TOP, words[0]), *words[1:]], check=False)
+    return 2 if done.returncode else 0
 
 
 def arguments(parser):
@@ -38,5 +38,6 @@ def arguments(parser):
 def main(parser, argv):
     options = parser.parse_args(argv)
     if (options.kind == 'sources') != (options.package is None):
-        parser.error('"%s" takes %s' % (options.kind, 'no more words' if options.package else 'a NAME'))
+        parser.error('"%s" takes %s' % (
+            options.kind, 'no more words' if options.package else 'a NAME'))
     return script('scripts/fetch', *argv)

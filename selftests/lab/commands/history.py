@@ -27,7 +27,8 @@ OUT = os.path.join(TOP, 'build', 'history')
 
 def arguments(parser):
     add = parser.add_argument
-    add('--quick', action='store_true', default=command.said('QUICK'), help='leave the Linux L1 out')
+    add('--quick', action='store_true', default=command.said('QUICK'),
+        help='leave the Linux L1 out')
     add('--out', default=os.environ.get('OUT') or OUT, metavar='DIR',
         help='where the figures go (default: build/history)')
     add('versions', nargs='*', metavar='VERSION')

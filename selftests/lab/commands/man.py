@@ -56,7 +56,8 @@ def of_command(name):
 def page():
     """The whole page."""
     lines = ['.\\" SPDX-License-Identifier: GPL-2.0', '.TH KVM-LAB 1 "" kvm-intel-fast',
-             '.SH NAME', 'kvm\\-lab \\- measure, test, and bisect KVM in an emulated machine with VMX',
+             '.SH NAME',
+             'kvm\\-lab \\- measure, test, and bisect KVM in an emulated machine with VMX',
              '.SH SYNOPSIS', '.B kvm\\-lab', '.I COMMAND', '[OPTIONS]', '.SH DESCRIPTION']
     for part in DESCRIPTION.split('\n\n'):
         lines += ['.PP', escaped(part)]

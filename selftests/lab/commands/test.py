@@ -15,6 +15,7 @@ from scripts import command
 from scripts.command import SetupError
 from .. import machine, project
 from ..bench import ab, bisection, kvm_tests, tables
+from . import reports
 
 SELFTESTS = 'tools/testing/selftests/kvm'
 USAGE = '%(prog)s [OPTIONS] [TEST...]'
@@ -42,6 +43,11 @@ def add_unit_tests(parser):
 def check_choice(parser, options):
     if options.only and not (options.tests or options.unit_tests):
         parser.error('--only is of --test and --unit-tests')
+
+
+def check_tree(parser, tree):
+    if not bisection.in_repository(tree):
+        parser.error('%s is no git tree; name one of Linux with --tree' % os.path.abspath(tree))
 
 
 def split(only):
@@ -112,7 +118,8 @@ def compare_sides(sides, options, builder, scratch):
     told = []
     for side in sides:
         command.progress('%s: running %d tests' % (side.name, len(tests)))
-        told.append(kvm_tests.run(side.kernel, tests, files, os.path.join(scratch, 'tests-' + side.name),
+        told.append(kvm_tests.run(side.kernel, tests, files,
+                                  os.path.join(scratch, 'tests-' + side.name),
                                   append=options.append, allowed=options.allowed))
     return kvm_tests.Verdicts(told[0][0], told[1][0],
                               ['%s: %s' % (side.name, complaint) for side, (_, complaint)
@@ -132,22 +139,30 @@ def arguments(parser):
     add('--allow', dest='allowed', action='append', default=[], metavar='REGEX',
         help="a line of L0's log that is no failure")
     add_unit_tests(parser)
+    reports.add_options(parser)
+    reports.add_github(parser)
 
 
-def show(results):
+def show(results, options):
     """Print the verdicts; the exit status."""
     rows = [[name, result.verdict, result.detail, '%.2f' % result.seconds]
             for name, result in results.items()]
-    print(tables.table(['test', 'verdict', '', 'seconds of the machine'], rows))
-    bad = [name for name, result in results.items() if result.verdict not in kvm_tests.Verdicts.GOOD]
+    table = tables.table(['test', 'verdict', '', 'seconds of the machine'], rows)
+    print(table)
+    bad = [name for name, result in results.items()
+           if result.verdict not in kvm_tests.Verdicts.GOOD]
     for name in bad:
         print('\n%s:' % name)
         print('\n'.join('    ' + line.lstrip('# ') for line in results[name].output[-15:]))
-    print('\n%d tests, %d of them bad' % (len(results), len(bad)))
+    summary = '%d tests, %d of them bad' % (len(results), len(bad))
+    print('\n' + summary)
+    if options.github:
+        reports.github(['%s: %s %s' % (name, results[name].verdict, results[name].detail)
+                        for name in bad], '**%s**\n\n%s' % (summary, table))
     return 1 if bad else 0
 
 
-def run(options, kernel, tree, scratch):
+def run(options, kernel, tree, commit, scratch):
     selftests = not options.unit_tests or not options.only or any(
         not name.startswith('unit-') for name in options.only)
     tests, files = choose(options, selftests, tree, scratch)
@@ -156,18 +171,24 @@ def run(options, kernel, tree, scratch):
                                        cpus=options.cpus, allowed=options.allowed)
     if complaint:
         print(complaint)
-    return show(results)
+    release = machine.read(os.path.join(kernel, 'release')).decode().strip()
+    reports.write_all(options, results, commit, release)
+    return show(results, options)
 
 
 def main(parser, argv):
     options = parser.parse_args(argv)
     if options.rev and not options.tree:
         parser.error('--rev is of --tree')
+    if options.tree:
+        check_tree(parser, options.tree)
+    else:
+        parser.choose('test', split(options.only)[0], kvm_tests.listed())
     project.setup()
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-tests.') as scratch:
         if not options.tree:
             refuse_unknown(options, scratch)
-            return run(options, machine.kernel_directory(options.kernel), None, scratch)
+            return run(options, machine.kernel_directory(options.kernel), None, '', scratch)
         git = bisection.Git(options.tree, bisection.work_directory(options.tree))
         commit = git.commit(options.rev or 'HEAD')
         side = ab.Side(git, 'L0', options.rev, commit if options.rev else ab.snapshot(git))
@@ -175,4 +196,4 @@ def main(parser, argv):
         with bisection.locked(os.path.dirname(git.worktree)):
             git.prepare(commit)
             ab.Builder(git, scratch).build(side)
-            return run(options, side.kernel, git.worktree, scratch)
+            return run(options, side.kernel, git.worktree, side.commit, scratch)

@@ -180,7 +180,8 @@ def run(spec, guest, directory):
         result['last_lines'] += ['L1: ' + line for line
                                  in verdict.clean_log(console).splitlines()[-20:]]
     result.update({
-        'l1_stage': verdict.stage(frames), 'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
+        'l1_stage': verdict.stage(frames),
+        'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
         'program': guest.program, 'l1_kernel': guest.l1_kernel,
         'l1_cmdline': parameters(guest), 'l1_cpus': guest.l1_cpus,
         'l1_memory_mib': guest.l1_memory,

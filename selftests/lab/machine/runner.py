@@ -123,7 +123,8 @@ def supervise(spec, directory, work):
             if dying is None and b'Kernel panic' in read(os.path.join(work, 'serial.txt')):
                 dying = now             # it resets, which switches it off
             timed_out = now - start > spec.time_limit
-            if timed_out or (dying and now - dying > DRAIN) or (spec.terminal and spec.terminal.left):
+            if timed_out or (dying and now - dying > DRAIN) or \
+                    (spec.terminal and spec.terminal.left):
                 break
     finally:
         emulator.stop()

@@ -48,7 +48,8 @@ def of_build_folder(folder):
         raise SetupError('%s/.config lacks %s' % (folder, ' '.join(lost)), 'a kernel with these',
                          'set them, and build it again')
     links = {'vmlinux': 'vmlinux', 'config': '.config', 'release': 'include/config/kernel.release'}
-    links.update({'modules/%s.ko' % name: '%s/%s.ko' % (where, name) for name, where in MODULES.items()})
+    links.update({'modules/%s.ko' % name: '%s/%s.ko' % (where, name)
+                  for name, where in MODULES.items()})
     paths = {name: os.path.join(folder, path) for name, path in links.items()}
     paths = {name: path for name, path in paths.items() if os.path.exists(path)}
     state = repr([(path, os.stat(path).st_mtime_ns) for path in paths.values()])
@@ -70,7 +71,8 @@ def kernel_directory(name):
                              'a folder in which a kernel was built, or one of selftests/lab/kernel',
                              'make vmlinux modules there')
         folder = os.path.abspath(name)
-        return of_build_folder(folder) if os.path.exists(os.path.join(folder, '.config')) else folder
+        built = os.path.exists(os.path.join(folder, '.config'))
+        return of_build_folder(folder) if built else folder
     if name in ('debian', 'mini', 'debug'):
         choose_kernel()
     return tool('kernel', name)
