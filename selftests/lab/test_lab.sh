@@ -52,10 +52,22 @@ for words in 'WARNING: made up' 'BUG: made up'; do
 		for i in \$(seq 60); do echo '<4>much later' >/dev/kmsg; done"
 	ok "$(said '| .*the line after')" 'the log around it is shown'
 done
-# Of a Linux L1, what was printed before the time-out.
-lab 124 'a time-out of a Linux L1 is noticed' --l1 linux --time-limit 45 -- sh -c 'echo said; sleep 1000000'
+# What a Linux L1 printed comes home when the machine ends early: here the emulator is killed.
+mkdir "$work/tmp"
+TMPDIR=$work/tmp "$here/run" --l1 linux --kernel "$kernel" --time-limit 2400 --out "$work/out" -- \
+	sh -c 'echo said; sleep 1000000' >"$work/stdout" 2>"$work/stderr" &
+run=$!
+until grep -qa '^said' "$work"/tmp/*/frames 2>/dev/null || ! kill -0 $run 2>/dev/null; do sleep 1; done
+for process in /proc/[0-9]*; do
+	case $(readlink "$process/cwd" || true) in
+	"$work"/tmp/*) [ "$(cat "$process/comm")" != bochs ] || kill -INT "${process#/proc/}" ;;
+	esac
+done
+status=0
+wait $run || status=$?
+ok $((status != 125)) 'an emulator that dies while a Linux L1 runs is noticed'
 ok "$(echo said | cmp -s - "$work/out/stdout.txt" && echo 0 || echo 1)" 'and what its program printed comes back'
-ok "$(said 'L1 ended while the program ran')" 'and its stage is named'
+ok "$(said 'machine ended while the program ran; L1 ended while the program ran')" 'and the stages are named'
 lab 0 'symbols come back' --symbols -- true
 ok "$(grep -q vmx_vcpu_run "$work/out/kallsyms.txt" && echo 0 || echo 1)" 'with those of kvm_intel'
 
