@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a change of KVM costs and breaks: two revisions of a tree, built and measured.
 
-    sides = ab.prepare(tree, 'HEAD^', None)     # None: the work tree, uncommitted changes included
-    ab.measure(sides, options)                  # side.runs, {row: run}
+    git, sides = ab.prepare(tree, 'HEAD^', None)    # None: the work tree as it is
+    ab.measure_sides(sides, options, ab.Builder(git, scratch), scratch)     # side.runs, {row: run}
 
 The work tree is not touched: its state becomes a commit that no branch holds, and both sides
 are built in the worktree of bisection.py, with its build folder.  Invariant: what was measured
@@ -27,7 +27,6 @@ from . import bisection, measure, rows
 ROWS = {'selftest': (measure.L1_ROW, 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept',
                      *rows.EXIT_ROWS),
         'linux': ('cpuid',)}
-WORK_TREE = 'work tree'
 IDENTITY = {'GIT_%s_%s' % (who, what): value for who in ('AUTHOR', 'COMMITTER')
             for what, value in (('NAME', 'kvm-lab'), ('EMAIL', 'kvm-lab@localhost'))}
 
@@ -46,18 +45,15 @@ class Side:
 
     def __init__(self, git, name, rev, commit):
         self.name, self.commit = name, commit
-        content = git.call(git.tree, 'rev-parse', commit + '^{tree}').stdout.strip()
-        self.content = content
+        self.content = git.call(git.tree, 'rev-parse', commit + '^{tree}').stdout.strip()
         self.title = git.call(git.tree, 'show', '-s', '--format=%h %s',
                               rev or 'HEAD').stdout.strip()
-        self.changed = []
+        self.kernel, self.runs = '', None       # a directory; {row: run}
         if not rev:
-            self.changed = git.call(git.tree, 'diff', '--name-only', 'HEAD', commit
-                                    ).stdout.splitlines()
+            changed = git.call(git.tree, 'diff', '--name-only', 'HEAD', commit).stdout.splitlines()
             self.title += ' with %d changed file%s (%s)' % (
-                len(self.changed), 's'[len(self.changed) == 1:], ' '.join(self.changed[:3])
-            ) if self.changed else ', nothing uncommitted'
-        self.kernel, self.runs, self.how = '', None, ''
+                len(changed), 's'[len(changed) == 1:], ' '.join(changed[:3])
+            ) if changed else ', nothing uncommitted'
 
 
 def snapshot(git):
@@ -104,7 +100,7 @@ class Builder:
 
     def build(self, side):
         if side.kernel:
-            return
+            return                  # figures and tests may both ask for it
         self.git('checkout', '-q', '--force', '--detach', side.commit)
         command.progress('%s: building %s: %s' % (
             side.name, "KVM's modules" if self.kernel.kvm_is_enough() else
@@ -116,7 +112,6 @@ class Builder:
                 side.name, side.title, error)) from error
         side.kernel = os.path.join(self.scratch, side.name)
         shutil.copytree(built, side.kernel)
-        side.how = '%s build %.1f s' % (self.kernel.kind, self.kernel.seconds)
         command.progress('%s: built in %.1f s' % (side.name, self.kernel.seconds))
 
 
