@@ -59,9 +59,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         """Refuse the call; exit 2.  argparse may complain of what lacks alone: name the words."""
         words = ' '.join(sys.argv[1:])
+        called = ' '.join([sys.argv[0], *self.prog.split()[1:]])
         print('%s: error: %s%s\n  expected: %s\n  to do: correct it; %s --help lists what there is' % (
-            sys.argv[0], message, '' if words in message or not words else ', in "%s"' % words,
-            ' '.join(self.format_usage().split()[1:]), sys.argv[0]), file=sys.stderr)
+            called, message, '' if words in message or not words else ', in "%s"' % words,
+            ' '.join(self.format_usage().split()[1:]), called), file=sys.stderr)
         sys.exit(2)
 
     def choose(self, kind, names, known):
@@ -84,6 +85,22 @@ def existing(path):
     if not os.path.exists(path):
         raise argparse.ArgumentTypeError('%s does not exist' % path)
     return path
+
+
+def positive(text):
+    """The type of an argument that is a whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError('%s is below 1' % text)
+    return value
+
+
+def seconds(text):
+    """The type of an argument that is a time."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError('%s seconds are none' % text)
+    return value
 
 
 def said(name):

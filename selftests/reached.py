@@ -20,8 +20,8 @@ OTHER = 'what runs there is another module than this one'
 LEFT_OUT = {
     'build': NO_VMX, 'style': NO_VMX, 'resolve': NO_VMX, 'review': NO_VMX, 'versions': NO_VMX,
     'commands': NO_VMX, 'kunit': NO_VMX,
-    'lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
-    'bisect': OTHER, 'mutants': OTHER,
+    'lab': NO_L2, 'kvm-lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
+    'ab': OTHER, 'bisect': OTHER, 'mutants': OTHER,
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
     'upstream': 'runs what `switch-fast` does',
     **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}

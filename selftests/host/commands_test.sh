@@ -65,7 +65,7 @@ call() {
 
 # Usage, and a sentence: a line of five words.
 helps() {
-	call 0 "$1" --help && [ ! -s "$work/stderr" ] && grep -qi '^usage' "$work/stdout" &&
+	call 0 "$@" --help && [ ! -s "$work/stderr" ] && grep -qi '^usage' "$work/stdout" &&
 		grep -qF -- "${1##*/}" "$work/stdout" && grep -qE '([[:alpha:]]+[ ,]+){4}[[:alpha:]]+' "$work/stdout"
 }
 
@@ -87,6 +87,13 @@ for command in "${commands[@]}"; do
 	check "$command --help" helps "$command"
 	check "$command refuses an unknown option" names --no-such-option "$command" --no-such-option
 	check "$command refuses an unknown word" names no-such-word "$command" no-such-word
+done
+mapfile -t commands < <(selftests/kvm-lab --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p')
+check "kvm-lab has commands" [ ${#commands[@]} -gt 8 ]
+for command in "${commands[@]}"; do
+	check "kvm-lab $command --help" helps selftests/kvm-lab "$command"
+	check "kvm-lab $command refuses an unknown option" names --no-such-option selftests/kvm-lab "$command" --no-such-option
+	check "kvm-lab $command refuses an unknown word" names no-such-word selftests/kvm-lab "$command" no-such-word
 done
 check "an unknown group in ONLY=" names no-such-group ONLY="kunit no-such-group" selftests/test
 check "an unknown group in --only" names no-such-group selftests/test --only "kunit no-such-group"

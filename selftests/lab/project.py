@@ -11,6 +11,7 @@ Each raises SetupError.
 
 import collections
 import functools
+import glob
 import os
 import re
 import subprocess
@@ -49,6 +50,11 @@ def version():
 def programs():
     """The directory of the test programs, built when a source changed."""
     return machine.tool('../kvm/build')
+
+
+def own_sources():
+    """The C files of our test programs."""
+    return glob.glob(os.path.join(TOP, 'selftests', '**', '*.c'), recursive=True)
 
 
 @functools.lru_cache(maxsize=None)

@@ -35,13 +35,39 @@ lab 125 'a panic fails the run' --no-kvm-intel -- sh -c 'echo c >/proc/sysrq-tri
 ok "$(status_is panic)" 'and is named'
 ok "$(python3 -c "import json; print(int(json.load(open('$work/out/result.json'))['wall_seconds'] > 30))")" \
 	'and is noticed before the time limit'
+said() { grep -q "$1" "$work/stderr" && echo 0 || echo 1; }
+ok "$(said 'the machine ended while the program ran')" 'and the stage'
 lab 124 'a time-out is noticed' --no-kvm-intel --time-limit 5 -- sleep 1000000
 lab 125 'a missing CPU feature is no pass' --cpu-model core2_penryn_t9600 --kvm-intel-opts nested=2 -- true
+ok "$(said 'ended before the program started, in the step "insmod .*kvm-intel.ko nested=2"')" \
+	'and the step is named'
 lab 125 'a warning fails the run, with the severe lines of the log alone' --no-kvm-intel \
 	--log-level 4 -- sh -c 'echo "<4>WARNING: made up" >/dev/kmsg; echo "<5>notice" >/dev/kmsg'
 ok "$(status_is warn)" 'and is named'
 ok "$(grep -q 'made up' "$work/out/dmesg.txt" && ! grep -q notice "$work/out/dmesg.txt" && echo 0 || echo 1)" \
 	'the others do not come back'
+for words in 'WARNING: made up' 'BUG: made up'; do
+	lab 125 "$words" --no-kvm-intel -- sh -c "echo '<4>$words' >/dev/kmsg
+		echo '<6>the line after' >/dev/kmsg
+		for i in \$(seq 60); do echo '<4>much later' >/dev/kmsg; done"
+	ok "$(said '| .*the line after')" 'the log around it is shown'
+done
+# What a Linux L1 printed comes home when the machine ends early: here the emulator is killed.
+mkdir "$work/tmp"
+TMPDIR=$work/tmp "$here/run" --l1 linux --kernel "$kernel" --time-limit 2400 --out "$work/out" -- \
+	sh -c 'echo said; sleep 1000000' >"$work/stdout" 2>"$work/stderr" &
+run=$!
+until grep -qa '^said' "$work"/tmp/*/frames 2>/dev/null || ! kill -0 $run 2>/dev/null; do sleep 1; done
+for process in /proc/[0-9]*; do
+	case $(readlink "$process/cwd" || true) in
+	"$work"/tmp/*) [ "$(cat "$process/comm")" != bochs ] || kill -INT "${process#/proc/}" ;;
+	esac
+done
+status=0
+wait $run || status=$?
+ok $((status != 125)) 'an emulator that dies while a Linux L1 runs is noticed'
+ok "$(echo said | cmp -s - "$work/out/stdout.txt" && echo 0 || echo 1)" 'and what its program printed comes back'
+ok "$(said 'machine ended while the program ran; L1 ended while the program ran')" 'and the stages are named'
 lab 0 'symbols come back' --symbols -- true
 ok "$(grep -q vmx_vcpu_run "$work/out/kallsyms.txt" && echo 0 || echo 1)" 'with those of kvm_intel'
 

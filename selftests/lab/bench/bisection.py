@@ -6,6 +6,7 @@ checked out there, Bisection asks it as git bisect wants.  Invariant: what was m
 is kept under a hash of all that decides a figure, and a revision is measured once.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -63,8 +64,17 @@ class Git:
     def commit(self, rev):
         done = self.call(self.tree, 'rev-parse', '--verify', '--quiet', rev + '^{commit}')
         if done.returncode:
-            raise SetupError("%s knows no commit '%s'" % (self.tree, rev))
-        return done.stdout.strip()
+            names = self.call(self.tree, 'for-each-ref', '--count=12', '--sort=-creatordate',
+                              '--format=%(refname:short)').stdout.split()
+            raise SetupError("%s knows no commit '%s'; its newest names are: %s"
+                             % (self.tree, rev, ' '.join(names) or 'none'))
+        commit = done.stdout.strip()
+        for name in ('Kbuild', 'arch/x86/kvm/Makefile'):
+            if self.call(self.tree, 'cat-file', '-e', '%s:%s' % (commit, name)).returncode:
+                raise SetupError("%s is no tree of Linux: its revision '%s' has no %s"
+                                 % (self.tree, rev, name), 'a git tree with arch/x86/kvm',
+                                 'name one with --tree, as in --tree ~/linux')
+        return commit
 
     def prepare(self, rev):
         """Have the worktree; another repository's, or a damaged one, is made anew."""
@@ -81,15 +91,37 @@ class Git:
         return self('show', '-s', '--format=%h %s', commit)
 
 
+def in_repository(tree):
+    """Does it look like a git tree?  Answered without git, so before that is installed."""
+    folder = os.path.abspath(tree)
+    while True:
+        if any(os.path.exists(os.path.join(folder, name)) for name in ('.git', 'objects/pack')):
+            return True
+        if folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+
+
 def work_directory(tree):
     """Of one repository: its worktree, its build, what was measured."""
     done = Git.call(tree, 'rev-parse', '--path-format=absolute', '--git-common-dir')
     if done.returncode:
-        raise SetupError('%s is no git tree; name one with --tree' % tree)
+        raise SetupError('%s is no git tree' % os.path.abspath(tree), 'a git tree of Linux',
+                         'name one with --tree, as in --tree ~/linux')
     name = hashlib.sha256(done.stdout.strip().encode()).hexdigest()[:16]
-    path = os.path.join(cache.directory(), 'bisect', name)
-    os.makedirs(path, exist_ok=True)
-    return path
+    return os.path.join(cache.directory(), 'bisect', name)
+
+
+@contextlib.contextmanager
+def locked(work):
+    """Have the work directory to oneself; it is made when it is absent."""
+    os.makedirs(work, exist_ok=True)
+    with open(os.path.join(work, 'lock'), 'w', encoding='ascii') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SetupError('another command works on this repository') from error
+        yield
 
 
 def setup_hash(options):
@@ -308,8 +340,8 @@ def find_program(options):
         return os.path.abspath(name)
     path = os.path.join(project.programs(), name)
     if not os.path.isfile(path):
-        raise SetupError("there is no test '%s'; those there are lie in %s"
-                         % (name, os.path.dirname(path)))
+        raise SetupError("there is no test '%s'; there are: %s"
+                         % (name, ' '.join(sorted(os.listdir(os.path.dirname(path))))))
     return path
 
 
@@ -324,8 +356,7 @@ def step(options, work):
     return EXIT_STATUS[answer.verdict]
 
 
-def whole(options, work):
-    git = Git(options.tree, work)
+def whole(options, git, work):
     good, bad = git.commit(options.good), git.commit(options.bad)
     git.prepare(good)
     judge = Judge(options, git.worktree, work)
@@ -345,12 +376,10 @@ def run(options):
     """Do what the options of the command say; the exit status."""
     project.setup()
     work = work_directory(options.tree)
-    if options.step:
+    git = Git(options.tree, work)
+    for rev in ['HEAD'] if options.step else [options.good, options.bad]:
+        git.commit(rev)             # or refuse, before anything is made
+    options.program = find_program(options)
+    with locked(work):
         os.makedirs(os.path.join(work, 'step'), exist_ok=True)
-    with open(os.path.join(work, 'lock'), 'w', encoding='ascii') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SetupError('another bisection of this repository is running') from error
-        options.program = find_program(options)
-        return step(options, work) if options.step else whole(options, work)
+        return step(options, work) if options.step else whole(options, git, work)

@@ -7,8 +7,10 @@ only where more of the figure is dearer (COSTS).
 """
 
 import json
+import re
 
 from scripts.command import SetupError
+from . import figures as bench_figures
 
 # Figures of which more is dearer.
 COSTS = ('l0_instructions', 'ticks', 'vmread', 'vmwrite', 'vmwrite_control', 'vmptrld', 'vmclear',
@@ -17,13 +19,26 @@ COSTS = ('l0_instructions', 'ticks', 'vmread', 'vmwrite', 'vmwrite_control', 'vm
 SLACK = 0.01
 
 
-def read(path):
-    """The figures in a file of the bench (or of bisect, or bare ones)."""
+def load(path):
     try:
         with open(path, encoding='utf-8') as file:
-            content = json.load(file)
+            return json.load(file)
     except (OSError, ValueError) as error:
         raise SetupError('%s: %s' % (path, error)) from error
+
+
+def read_run(path):
+    """A file of the bench, which says what was measured, too."""
+    found = load(path)
+    if not isinstance(found, dict) or \
+            not {'per_iteration', 'row', 'l1', 'iterations'} <= set(found):
+        raise SetupError('%s is no file of the bench' % path)
+    return found
+
+
+def read(path):
+    """The figures in a file of the bench (or of bisect, or bare ones)."""
+    content = load(path)
     found = content.get('per_iteration', content) if isinstance(content, dict) else None
     if not found or 'l0_instructions' not in found or 'symbols' not in found:
         raise SetupError('%s holds no figures; expected a file of build/bench' % path)
@@ -41,17 +56,35 @@ def flat(figures):
     return result
 
 
+def check_name(name):
+    """Refuse a name that no figure has, before anything is measured; returns it.
+
+    It is that of a plain figure, TABLE.KEY, or symbols.FUNCTION."""
+    plain, tables = bench_figures.names()
+    table, dot, key = name.partition('.')
+    if table == 'symbols' and key or not dot and name in plain:
+        return name
+    known = ' '.join(plain + [table + '.KEY' for table in tables]) + ' symbols.FUNCTION'
+    if table not in tables:
+        raise SetupError("there is no figure '%s'; there are: %s" % (name, known))
+    if table.startswith('exits'):
+        reasons = sorted(bench_figures.EXIT_REASONS.values())
+        good, expected = key in reasons or key.isdigit(), ' '.join(reasons)
+    else:
+        good, expected = re.fullmatch('0x[0-9a-f]+', key) or table == 'barriers' and key, \
+            'a number as in %s.0x4002' % table
+    if not good:
+        raise SetupError("the figure '%s' has no line '%s'; there are: %s" % (table, key, expected))
+    return name
+
+
 def metric(figures, name):
-    """One figure by the name that flat() gives it, or symbols.FUNCTION; absent means 0."""
+    """One figure by the name that check_name() knows; absent means 0."""
     table, _, key = name.partition('.')
     if table == 'symbols':
         return dict(map(tuple, figures['symbols'])).get(key, 0)
-    if not isinstance(figures.get(table), dict if key else (int, float)):
-        raise SetupError("there is no figure '%s'; there are: %s"
-                         % (name, ' '.join('%s.KEY' % n if isinstance(v, dict) else n
-                                           for n, v in figures.items() if not isinstance(v, list))
-                            + ' symbols.FUNCTION'))
-    return figures[table].get(key, 0) if key else figures[table]
+    value = figures.get(table, 0)
+    return value.get(key, 0) if key else value
 
 
 def changed(before, after, least=0.005):
@@ -73,6 +106,5 @@ def symbols_changed(before, after, least=0.5):
 
 def dearer(before, after, tolerance, names=COSTS):
     """[(name, before, after)] of the costs that grew by more than tolerance (0.01: 1%)."""
-    old, new = flat(before), flat(after)
-    return [(name, old.get(name, 0), new.get(name, 0)) for name in names
-            if new.get(name, 0) > old.get(name, 0) * (1 + tolerance) + SLACK]
+    found = [(name, metric(before, name), metric(after, name)) for name in names]
+    return [row for row in found if row[2] > row[1] * (1 + tolerance) + SLACK]

@@ -201,6 +201,22 @@ def per_iteration(counters, symbols, iterations):
     return figures
 
 
+def names():
+    """(plain figures, figures that are tables), as per_iteration() makes them."""
+    plain = ('vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'xsetbv')
+    tables = ('vmread', 'vmwrite', 'rdmsr', 'wrmsr')
+    mode = {**dict.fromkeys(plain, 0), **dict.fromkeys(tables, {})}
+    found = per_iteration({
+        **dict.fromkeys(('host_instructions', 'guest_instructions', 'ticks',
+                         'host_user_instructions'), 0),
+        **dict.fromkeys(('exit_vmread_fields', 'exit_vmwrite_fields', 'exit_rdmsr',
+                         'exit_wrmsr'), {}),
+        'host_ip': [], 'exits': [], 'vm_entries': [], 'barriers': [], 'host': mode, 'guest': mode,
+    }, Symbols(os.devnull), 1)
+    return tuple([name for name, value in found.items() if isinstance(value, kind)]
+                 for kind in ((int, float), dict))
+
+
 def load(counters_path, kallsyms_path, iterations):
     """Figures of the window in counters_path."""
     with open(counters_path, encoding='ascii') as file:

@@ -175,6 +175,7 @@ def root_file_system(spec, kernel):
                    path=None if spec.kvm_intel == 'stock' else spec.kvm_intel)
         plan.append('kvm')
     plan += ['log %d' % spec.log_level] if spec.log_level != Spec.log_level else []
+    plan += ['follow ' + spec.follow] if spec.follow else []
     plan += ['symbols'] if spec.symbols else []
     plan += ['run']
     add_program(archive, spec.program)

@@ -16,7 +16,7 @@ import os
 import shutil
 import typing
 
-from scripts import cache
+from scripts import cache, command
 from scripts.command import SetupError
 from . import initramfs, kept, runner, verdict
 from .files import read, save
@@ -49,6 +49,7 @@ class Guest:
     l1_devices: str = ''                # options of QEMU
     # {name: path here}: files beside QEMU; "before" is run before QEMU starts
     l1_beside: dict = dataclasses.field(default_factory=dict)
+    terminal: bool = False              # its console is L0's serial line
     # What L1 runs is a Linux L2, started as L1 is; program is not used then.
     guest: typing.Optional['Guest'] = None
 
@@ -62,7 +63,7 @@ class Guest:
 
     def contents(self):
         """{name: bytes, or the path of a file} of the directory that L0 gets as /l1."""
-        kernel, emulator = kernel_directory(self.l1_kernel), qemu(*QEMU)
+        kernel, emulator = kernel_directory(self.l1_kernel), qemu()
         return {
             'start': START, os.path.basename(emulator): emulator,
             'vmlinux': os.path.join(kernel, 'vmlinux'),
@@ -70,6 +71,7 @@ class Guest:
             'parameters': self.parameters().encode(), 'devices': self.l1_devices.encode(),
             'cpus': b'%d' % self.l1_cpus, 'memory': b'%d' % self.l1_memory,
             'seconds': b'%d' % self.l1_seconds, **self.l1_beside,
+            **({'terminal': b''} if self.terminal else {}),
             **{name: firmware(name) for name in FIRMWARE}}
 
 
@@ -79,10 +81,10 @@ def add_guest_options(parser):
     add('--l1-kernel', default=default.l1_kernel, metavar='debian|debian=...|DIR')
     add('--l1-append', default=default.l1_append, metavar='PARAMETERS',
         help="L1's kernel parameters (default: %(default)s)")
-    add('--l1-cpus', type=int, default=default.l1_cpus, metavar='N',
+    add('--l1-cpus', type=command.positive, default=default.l1_cpus, metavar='N',
         help='not more than L0 has')
-    add('--l1-memory', type=int, default=default.l1_memory, metavar='MIB')
-    add('--l1-seconds', type=int, default=default.l1_seconds, metavar='SECONDS',
+    add('--l1-memory', type=command.positive, default=default.l1_memory, metavar='MIB')
+    add('--l1-seconds', type=command.positive, default=default.l1_seconds, metavar='SECONDS',
         help="time-out of L1 in the emulated machine's time (default: %(default)s)")
     add('--l1-log-level', type=int, default=default.l1_log_level, metavar='LEVEL',
         help="of L1's kernel log, bring home lines as severe as that "
@@ -92,12 +94,12 @@ def add_guest_options(parser):
 
 
 def qemu(*names):
-    """The path of the first of these that is installed."""
-    for name in names:
+    """The path of the first of these that is installed; default: those that run a Linux L1."""
+    for name in names or QEMU:
         path = shutil.which(name)
         if path:
             return path
-    raise SetupError('no %s here; apt-get install qemu-system-x86' % names[0])
+    raise SetupError('no %s here; apt-get install qemu-system-x86' % (names or QEMU)[0])
 
 
 def firmware(name):
@@ -182,7 +184,8 @@ def add_guest(result, guest, level, directory, allowed):
     meta = verdict.metadata(frames)
     if result['status'] == 'ok':
         status, reason = judge(result, frames, console, guest.l1_kvm_intel != 'none', allowed)
-        result.update(status=status, last_lines=[],
+        result.update(status=status, last_lines=verdict.around(
+                          verdict.clean_log(frames.get('dmesg', b'')), allowed),
                       reason='L%d: %s' % (level, reason) if reason else '')
         if status != 'ok':
             kept.forget(result['kept_as'])
@@ -190,6 +193,7 @@ def add_guest(result, guest, level, directory, allowed):
         result['last_lines'] += ['L%d: %s' % (level, line) for line
                                  in verdict.clean_log(console).splitlines()[-20:]]
     result.update({
+        'l%d_stage' % level: verdict.stage(frames),
         'qemu_exit': result['program_exit'], 'program_exit': runner.number(meta, 'exit'),
         'program': guest.program, 'l%d_kernel' % level: guest.l1_kernel,
         'l%d_cmdline' % level: guest.parameters(), 'l%d_cpus' % level: guest.l1_cpus,
@@ -203,7 +207,7 @@ def run(spec, guest, directory):
 
     Returns the content of result.json, as machine.run() does."""
     directory = os.path.abspath(directory)
-    spec = dataclasses.replace(spec, program=['/l1/start'],
+    spec = dataclasses.replace(spec, program=['/l1/start'], follow='/out/l1-frames',
                                files=spec.files + [(payload(guest), '/l1')])
     result = runner.run(spec, directory)
     level = 1

@@ -26,6 +26,7 @@ from .files import read, save
 from .tools import kernel_directory, tool
 
 MIB = 1 << 20
+EMULATOR_LOG_MOST = MIB                 # of a machine that goes wrong it can have hundreds
 EPOCH = 1700000000                      # the real-time clock at power-on
 POLL = 0.02
 DRAIN = 5                               # seconds from a panic to power-off
@@ -63,10 +64,12 @@ def configuration(spec, images):
         cpu,
         'memory: guest=%d, host=%d' % (spec.memory, min(spec.memory, 2048)),
         *images,
-        'com1: enabled=1, mode=file, dev=serial.txt',
+        'com1: enabled=1, ' + ('mode=term, dev=' + spec.terminal.path if spec.terminal
+                               else 'mode=file, dev=serial.txt'),
         'ata0: enabled=0',
         'display_library: nogui',
-        'clock: sync=none, time0=%d' % EPOCH,
+        # At a prompt the machine shall not burn a CPU, and a second last one.
+        'clock: sync=%s, time0=%d' % ('slowdown' if spec.terminal else 'none', EPOCH),
         'log: emulator.txt',
         'panic: action=fatal',
         'error: action=ignore',
@@ -111,6 +114,8 @@ class Emulator:
 def supervise(spec, directory, work):
     """Run the emulator to its end; (timed out, what it used)."""
     start = time.monotonic()
+    if spec.terminal:
+        spec.terminal.start(os.path.join(work, 'serial.txt'))
     emulator = Emulator(directory, work)
     timed_out = False
     try:
@@ -120,10 +125,13 @@ def supervise(spec, directory, work):
             if dying is None and b'Kernel panic' in read(os.path.join(work, 'serial.txt')):
                 dying = now             # it resets, which switches it off
             timed_out = now - start > spec.time_limit
-            if timed_out or (dying and now - dying > DRAIN):
+            if timed_out or (dying and now - dying > DRAIN) or \
+                    (spec.terminal and spec.terminal.left):
                 break
     finally:
         emulator.stop()
+        if spec.terminal:
+            spec.terminal.stop()
     return timed_out, {
         'wall_seconds': round(time.monotonic() - start, 3),
         'cpu_seconds': round(emulator.usage.ru_utime + emulator.usage.ru_stime, 3),
@@ -171,11 +179,28 @@ def clear(directory):
     shutil.rmtree(os.path.join(directory, 'out'), ignore_errors=True)
 
 
-def last_lines(frames, work, count=20):
-    """The end of the console, or of the kernel's log when the console is empty."""
-    text = verdict.clean_log(read(os.path.join(work, 'serial.txt'))).strip() or \
-        verdict.clean_log(frames.get('dmesg', b'')).strip()
-    return text.splitlines()[-count:]
+def telling_lines(frames, work, allowed, count=20):
+    """Of the kernel's log the lines around the first splat; without one, the end of the console,
+    of the log when the console is empty, or of the emulator's."""
+    log, console = (verdict.clean_log(raw).strip() for raw in (
+        frames.get('dmesg', b''), read(os.path.join(work, 'serial.txt'))))
+    return verdict.around(log, allowed) or verdict.around(console, allowed) or \
+        (console or log or read(os.path.join(work, 'emulator.txt')).decode(
+            errors='replace')).splitlines()[-count:]
+
+
+def cap(path, most=EMULATOR_LOG_MOST):
+    """Leave the beginning and the end of a file that is longer than most."""
+    if not os.path.exists(path) or os.path.getsize(path) <= most:
+        return
+    with open(path, 'rb+') as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(size - most // 2)
+        end = file.read()
+        file.seek(most // 2)
+        file.write(b'\n... %d bytes are left out ...\n' % (size - most))
+        file.write(end)
+        file.truncate()
 
 
 def number(meta, name):
@@ -192,7 +217,7 @@ class Output:
         self.work, self.inputs = work, os.listdir(work)
         self.key, self.kept, self.timed_out = '', False, False
         mode = kept.wanted()
-        if mode and (spec.kvm_intel == 'stock' or spec.reference):
+        if mode and not spec.terminal and (spec.kvm_intel == 'stock' or spec.reference):
             self.key = kept.key(emulator, work)
             self.used = kept.restore(self.key, work) if mode == 'keep' else None
             self.kept = self.used is not None
@@ -201,16 +226,29 @@ class Output:
                   % (self.key, self.used['cpu_seconds']), file=sys.stderr, flush=True)
         else:
             self.timed_out, self.used = supervise(spec, emulator, work)
+            cap(os.path.join(work, 'emulator.txt'))
 
     def keep(self):
         if self.key and not self.kept:
             kept.store(self.key, self.work, self.inputs, self.used)
 
 
+def check_cpu_model(emulator, model):
+    """Refuse a model that the emulator lacks, which it would say in its log alone."""
+    with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-lab.') as scratch:
+        said = subprocess.run([os.path.join(emulator, 'bochs'), '--help', 'cpu'], text=True,
+                              cwd=scratch, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False).stdout.split()
+    known = [word for word in said if '_' in word or word in ('i386', 'pentium')]
+    if known and model not in known:
+        raise SetupError("there is no CPU model '%s'; there are: %s" % (model, ' '.join(known)))
+
+
 def run(spec, directory):
     """Run spec; leave its output in directory; return the content of result.json."""
     kernel = kernel_directory(spec.kernel)
     emulator = os.path.abspath(spec.emulator) if spec.emulator else tool('bochs/build')
+    check_cpu_model(emulator, spec.cpu_model)
     directory = os.path.abspath(directory)
     os.makedirs(directory, exist_ok=True)
     clear(directory)
@@ -247,7 +285,8 @@ def run(spec, directory):
             'cpu_model': spec.cpu_model, 'cpu_features': spec.cpu_features,
             'cpus': spec.cpus, 'ips': spec.ips, 'memory_mib': spec.memory, 'cmdline': command_line,
             'program': spec.program, 'emulator': os.path.basename(emulator),
-            'last_lines': last_lines(frames, work),
+            'stage': verdict.stage(frames),
+            'last_lines': telling_lines(frames, work, spec.allowed),
         }
         save(directory, 'result.json', (json.dumps(result, indent=1) + '\n').encode())
         return result
@@ -267,6 +306,9 @@ def exit_status(result):
 def explain(result, directory):
     """Say on stderr why a machine failed."""
     print('run: %s: %s' % (result['status'], result['reason']), file=sys.stderr)
+    print('run: the machine ended %s%s' % (
+        result['stage'], '; L1 ended ' + result['l1_stage'] if 'l1_stage' in result else ''),
+          file=sys.stderr)
     for line in result['last_lines']:
         print('run: | ' + line, file=sys.stderr)
     print('run: everything is in ' + directory, file=sys.stderr)

@@ -70,6 +70,28 @@ def splats(text, allowed=()):
     return found
 
 
+def around(text, allowed=(), before=3, after=30):
+    """Lines of the log from shortly before its first splat on; [] if there is none."""
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        if splats(line, allowed):
+            return lines[max(0, i - before):i + after]
+    return []
+
+
+def stage(frames):
+    """How far the machine came: a phrase that says when it ended."""
+    meta = metadata(frames)
+    if 'exit' in meta:
+        return 'after the program ended'
+    if 'start_ticks' in meta:
+        return 'while the program ran'
+    if 'init_ticks' in meta:
+        return 'before the program started' + (
+            ', in the step "%s"' % meta['step'] if 'step' in meta else '')
+    return 'before init started'
+
+
 def judge(frames, serial, timed_out, need_kvm, allowed=(), emulator_log=b''):
     """(status, reason): status as in result.json."""
     broken = BROKEN_RULE.search(emulator_log.decode(errors='replace'))
@@ -90,8 +112,6 @@ def judge(frames, serial, timed_out, need_kvm, allowed=(), emulator_log=b''):
         return 'ok', ''
     if timed_out and 'start_ticks' in meta and 'exit' not in meta:
         return 'timeout', 'the program did not end in time'
-    where = 'after the program ended' if 'exit' in meta else \
-            'before the program started' if 'init_ticks' in meta else 'before init started'
     if timed_out:
-        return 'hang', 'nothing more came ' + where
-    return 'hang', 'the emulator stopped %s' % where
+        return 'hang', 'nothing more came ' + stage(frames)
+    return 'hang', 'the emulator stopped ' + stage(frames)

@@ -7,6 +7,7 @@
  *	insmod PATH [OPTIONS]	load a module
  *	kvm			there must be a /dev/kvm now
  *	symbols			send /proc/kallsyms
+ *	follow PATH		a file of /out: send what it grows by while the program runs
  *	log LEVEL		of the kernel's log, send what is as severe as that
  *	run			run the program of /lab/argv (NUL after each word)
  * A step that fails ends the plan.  Invariant: whatever happens, the kernel's
@@ -33,7 +34,11 @@
 #define SYSLOG_ACTION_READ_ALL	3
 #define SYSLOG_ACTION_SIZE_BUFFER	10
 
+#define FOLLOW_INTERVAL	1000	/* ms of the machine: each costs L0 a few thousand instructions */
+
 static int lock;
+static char *followed;		/* the path, and how much of it was sent */
+static off_t followed_size;
 static int log_level = 7;	/* KERN_DEBUG: all */
 
 static void __attribute__((format(printf, 2, 3)))
@@ -155,6 +160,22 @@ static void child(char **argv, int out)
 	_exit(127);
 }
 
+/* What the program did not live to see the end of comes home as well. */
+static void send_growth(void)
+{
+	static char buffer[1 << 16];
+	int fd = open(followed, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	while ((n = pread(fd, buffer, sizeof(buffer), followed_size)) > 0) {
+		frame_write(lock, followed + 1, buffer, n);
+		followed_size += n;
+	}
+	close(fd);
+}
+
 /*
  * Pass the program's output on until it has ended.  A process that it leaves
  * behind may hold the pipe open for ever, so its end is what counts.
@@ -167,7 +188,8 @@ static void forward(int out, int pidfd)
 
 	fcntl(out, F_SETFL, O_NONBLOCK);
 	for (;;) {
-		poll(fds, 2, -1);
+		if (!poll(fds, 2, followed ? FOLLOW_INTERVAL : -1))
+			send_growth();
 		while ((n = read(out, buffer, sizeof(buffer))) > 0)
 			frame_write(lock, "stdout", buffer, n);
 		if (n == 0)
@@ -220,6 +242,10 @@ static void send_directory(const char *path)
 			send_directory(name);
 		if (!S_ISREG(st.st_mode) || strpbrk(name, "\n "))
 			continue;
+		if (followed && !strcmp(name, followed)) {
+			send_growth();
+			continue;
+		}
 		fd = open(name, O_RDONLY | O_CLOEXEC);
 		frame_write(lock, name + 1, "", 0);
 		frame_write_file(lock, name + 1, fd);
@@ -260,14 +286,20 @@ static void send_log(void)
 
 static int step(char *line)
 {
-	char *verb = strsep(&line, " ");
+	char *verb;
 
+	report("meta", "step=%s\n", line);
+	verb = strsep(&line, " ");
 	if (!strcmp(verb, "insmod"))
 		return insmod(line);
 	if (!strcmp(verb, "kvm"))
 		return need_kvm();
 	if (!strcmp(verb, "symbols"))
 		return send_symbols();
+	if (!strcmp(verb, "follow")) {
+		followed = line;
+		return 0;
+	}
 	if (!strcmp(verb, "log")) {
 		log_level = atoi(line ? line : "7");
 		return 0;
