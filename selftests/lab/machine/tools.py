@@ -30,11 +30,11 @@ def choose_kernel():
 
 
 def kernel_directory(name):
-    if os.path.isdir(name):
+    if name in ('debian', 'mini', 'debug'):     # also where the folder debian/ is
+        choose_kernel()
+    elif os.path.isdir(name):
         if not os.path.exists(os.path.join(name, 'vmlinux')):
             raise SetupError('%s holds no vmlinux; expected a directory as made by '
                              'selftests/lab/kernel' % name)
         return os.path.abspath(name)
-    if name in ('debian', 'mini', 'debug'):
-        choose_kernel()
     return tool('kernel', name)
