@@ -23,6 +23,7 @@ LEFT_OUT = {
     'lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
     'bisect': OTHER, 'mutants': OTHER,
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
+    **dict.fromkeys(('package', 'status'), 'runs what `bench` does'),
     'upstream': 'runs what `switch-fast` does'}
 
 

@@ -72,13 +72,24 @@ small_kernel() {
 	pack "$out/source" "$out"
 }
 
+# mark MODULE TEXT - a kvm-intel.ko that differs from that of another version
+mark() {
+	case $1 in
+	*.xz) xz -d "$1" && echo "$2" >> "${1%.xz}" && xz --check=crc32 "${1%.xz}" ;;
+	*) echo "$2" >> "$1" ;;
+	esac
+}
+
 # as_version FROM TO OLD NEW - the packages in the folder FROM, with another version, in TO
 as_version() {
 	local file
 	mkdir "$2" || return 1
 	for file in "$1"/*.deb; do
-		dpkg-deb -R "$file" "$2/package" &&
-			control "$2/package" "s/$(sed 's/[.+]/\\&/g' <<< "$3")/$4/g" && pack "$2/package" "$2" || return 1
+		dpkg-deb -R "$file" "$2/package" || return 1
+		case $file in
+		*/linux-image-*) mark "$(find "$2/package" -name 'kvm-intel.ko*')" "$4" || return 1 ;;
+		esac
+		control "$2/package" "s/$(sed 's/[.+]/\\&/g' <<< "$3")/$4/g" && pack "$2/package" "$2" || return 1
 	done
 }
 

@@ -31,7 +31,6 @@ if ! unshare --mount --pid --fork true 2> /dev/null; then
 fi
 
 ours=$work/ours			# the package that is tested, and the same of a later version
-state=/var/lib/kvm-intel-fast
 
 packages_build() {
 	"$top/scripts/deb" "$ours" && "$top/scripts/deb" "$work/again" &&
@@ -73,12 +72,11 @@ prepare_root() {
 			in_force() { modinfo -k "$release" -n kvm_intel; }
 			# What modprobe would take
 			is_fast() { case $(in_force) in */updates/dkms/kvm-intel.ko*) modinfo -k $release -F version kvm_intel | grep -q ^fast ;; *) false ;; esac; }
-			# Of the very kernel package, and nothing of ours is left
+			# And nothing of ours is left
 			is_stock() {
 				case $(in_force) in */kernel/arch/x86/kvm/kvm-intel.ko*) ;; *) in_force; return 1 ;; esac
 				! ls $folder/updates/dkms/kvm-intel* 2> /dev/null &&
-				! ls -d /var/lib/dkms/kvm-intel-fast/original_module/* 2> /dev/null &&
-				dpkg --verify linux-image-$release && ! dpkg --verify linux-image-$release | grep kvm
+				! ls -d /var/lib/dkms/kvm-intel-fast/original_module/* 2> /dev/null
 			}
 			sha_stock() { dpkg-deb --fsys-tarfile $(some $1 image) | tar -xO --wildcards "*/kvm-intel.ko*" | sha256sum; }
 			stock_of() { [ "$(sha256sum < $(in_force))" = "$(sha_stock $1)" ]; }
@@ -214,6 +212,11 @@ make_base "$suite" && make_kernels "$suite" || exit 1
 cp -r "$debs" "$work/debs" && cp "$ours"/*.deb "$work/debs" || exit 1
 debs=$work/debs
 check "a root of $suite without a kernel" prepare_root
+life "the tools install there, and answer without the module" '
+	install /debs/kvm-intel-fast-tools_*.deb > /log; kvm-intel-fast status | tee /log | grep "no kvm_intel is loaded\|stock"
+	kvm-intel-fast doctor > /log || [ $? = 1 ]; kvm-intel-fast verify on; [ -s /etc/modprobe.d/kvm-intel-fast.conf ]
+	kvm-intel-fast verify off; [ ! -e /etc/modprobe.d/kvm-intel-fast.conf ]
+	ls /usr/share/bash-completion/completions/kvm-intel-fast; apt-get purge -qq -y kvm-intel-fast-tools'
 common_cases
 [ "$suite" != bookworm ] || check "in the machine, too" in_the_machine
 if [ "$kind" != short ]; then
