@@ -124,8 +124,8 @@ common_cases() {
 		apt-get remove -qq -y kvm-intel-fast-dkms; stock; stock_of 1; ls $state/source/*+t1.tar.xz'
 	[ -n "$with" ] || keep_modules removed
 	life "a compiler that fails: stock stays, and a sentence says why" '
-		ln -s /bin/false /usr/local/sbin/gcc-12; ln -s /bin/false /usr/local/sbin/gcc-14
-		install /debs/dkms.deb > /log; rm /usr/local/sbin/gcc-1?; stock; said "does not compile"'
+		for name in {,x86_64-linux-gnu-}gcc-1{2,4}; do ln -s /bin/false /usr/local/sbin/$name; done
+		install /debs/dkms.deb > /log; rm /usr/local/sbin/*gcc-1?; stock; said "does not compile"'
 	life "it is built once the compiler is back" 'kvm-intel-fast-dkms update; fast'
 	life "an upgrade of the kernel and its source builds anew" '
 		install $(kernel 2); fast; apt-get remove -qq -y kvm-intel-fast-dkms; stock; stock_of 2'
