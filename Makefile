@@ -80,6 +80,16 @@ load: all
 unload:
 	scripts/load stock
 
+# The Debian packages, in build/deb/; and their life in roots of Debian 12 and 13 (SUITES=)
+.PHONY: deb package-test
+SUITES ?= bookworm trixie
+deb:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL scripts/deb
+package-test:
+	@for suite in $(SUITES); do \
+		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/package_test.sh $$suite || exit; \
+	done
+
 .PHONY: bench test
 # They build other projects, to which our flags mean nothing.  What else is missing than
 # python3 they install themselves, once they know that they are well called.
@@ -144,6 +154,8 @@ clean:
 help:
 	@echo 'make          build kvm-intel-fast.ko (KDIR= and KSRC= choose the kernel)'
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
+	@echo 'make deb      build the Debian packages, in build/deb/'
+	@echo 'make package-test  install, upgrade and remove them in Debian 12 and 13 (SUITES=)'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute;'
 	@echo '              PART=exits, PART=workloads, PART=xen: one part)'
 	@echo 'make test     run all tests'

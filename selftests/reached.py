@@ -24,6 +24,7 @@ LEFT_OUT = {
     'ab': OTHER, 'bisect': OTHER, 'mutants': OTHER,
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
     'upstream': 'runs what `switch-fast` does',
+    **dict.fromkeys(('package', 'status'), 'runs what `bench` does'),
     **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}
 
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * debugfs file kvm/<pid>-<fd>/kvm_intel_fast: the counters of one VM, a line
- * "name value" each, summed over its vCPUs.
+ * debugfs file kvm/<pid>-<fd>/kvm_intel_fast: a line "format 1", then the counters of one
+ * VM, a line "name value" each, summed over its vCPUs.  New counters leave the format as it is.
  *
  * Invariant: a reader never sees a freed vCPU.  kvm.ko removes the VM's debugfs
  * directory, and waits for readers, before it frees a vCPU that is online.  A vCPU
@@ -35,6 +35,7 @@ static int kvm_intel_fast_show(struct seq_file *file, void *unused)
 			sum[n] += READ_ONCE(counters[n]);
 	}
 
+	seq_puts(file, "format 1\n");
 	for (n = 0; n < ARRAY_SIZE(names); n++)
 		seq_printf(file, "%s %llu\n", names[n], sum[n]);
 	return 0;

@@ -57,7 +57,7 @@ others_are_clean() {
 
 licensed() {
 	local bad
-	bad=$(git ls-files --cached --others --exclude-standard | grep -vE '^COPYING$|\.patch$' |
+	bad=$(git ls-files --cached --others --exclude-standard | grep -vE '^COPYING$|^debian/(changelog|source/format)$|\.patch$' |
 		while read -r file; do
 			head -n 3 "$file" | grep -q SPDX-License-Identifier || echo "$file"
 		done)

@@ -65,7 +65,9 @@ def of_build_folder(folder):
 
 def kernel_directory(name):
     """Of a kernel of the lab, of one that a directory holds, or of one built in a folder."""
-    if os.path.isdir(name):
+    if name in ('debian', 'mini', 'debug'):     # also where the folder debian/ is
+        choose_kernel()
+    elif os.path.isdir(name):
         if not os.path.exists(os.path.join(name, 'vmlinux')):
             raise SetupError('%s holds no vmlinux' % os.path.abspath(name),
                              'a folder in which a kernel was built, or one of selftests/lab/kernel',
@@ -73,6 +75,4 @@ def kernel_directory(name):
         folder = os.path.abspath(name)
         built = os.path.exists(os.path.join(folder, '.config'))
         return of_build_folder(folder) if built else folder
-    if name in ('debian', 'mini', 'debug'):
-        choose_kernel()
     return tool('kernel', name)
