@@ -52,7 +52,7 @@ static __always_inline bool vmcs_switch(struct kvm_vcpu *vcpu, int cpu, struct l
 
 	if (unlikely(!fast_switch_does(FAST_SWITCH_VMCS) || next->cpu != cpu ||
 		     this_cpu_read(current_vmcs) != prev->vmcs ||
-		     (vmx->guest_state_loaded &&
+		     (fast_guest_state_loaded(vmx) &&
 		      !same_host_state(&prev->host_state, &next->host_state)))) {
 		vmx->fast.counters.vmcs_switch_stock++;
 		return false;

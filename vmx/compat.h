@@ -99,6 +99,7 @@
 #define fast_rdmsr_safe(msr, value)	rdmsrq_safe(msr, value)
 #define fast_hrtimer_set_function(timer, function)	hrtimer_update_function(timer, function)
 #define fast_emulation_required(vmx)	((vmx)->vt.emulation_required)
+#define fast_guest_state_loaded(vmx)	((vmx)->vt.guest_state_loaded)
 #define fast_nested_run_pending(vcpu)	((vcpu)->arch.nested_run_pending)
 /* Stock changes CET state of vmcs01 at a nested exit. */
 #define fast_has_cet(vcpu)		(guest_cpu_cap_has(vcpu, X86_FEATURE_IBT) ||	\
@@ -193,6 +194,7 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #define fast_rdmsr_safe(msr, value)	rdmsrl_safe(msr, value)
 #define fast_hrtimer_set_function(timer, callback)	((timer)->function = (callback))
 #define fast_emulation_required(vmx)	((vmx)->emulation_required)
+#define fast_guest_state_loaded(vmx)	((vmx)->guest_state_loaded)
 #define fast_nested_run_pending(vcpu)	(to_vmx(vcpu)->nested.nested_run_pending)
 #define fast_has_cet(vcpu)		false
 #define fast_cpuid_bits_changed(vcpu)	cpuid_update(vcpu)
