@@ -16,7 +16,8 @@
  *  - breakpoints of user space, which take DR7's place;
  *  - the check of guest state for what needs emulation, which with unrestricted guest nothing
  *    does;
- *  - the division of the TSC multiplier: the offset is a sum, if L1 does not scale L2's TSC.
+ *  - the product of TSC multipliers: the offset is a sum, if L1 does not scale L2's TSC.  Linux
+ *    as L1 asks for scaling by a factor of one.
  *
  * Inputs: vmcs12's guest state and controls, vmcs02's controls, and of the vCPU EFER, CR0, CR4,
  * guest_debug, xfd_no_write_intercept, L1's TSC offset, what vmcs01 had of IA32_DEBUGCTL and
@@ -30,6 +31,12 @@
 #include "nested/guest_state.h"
 #include "nested/level_state.h"
 
+static __always_inline bool l1_scales_tsc(struct vmcs12 *vmcs12)
+{
+	return nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING) &&
+	       vmcs12->tsc_multiplier != kvm_caps.default_tsc_scaling_ratio;
+}
+
 /* True if load() may load the state.  Stores nothing. */
 static bool is_plain(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
@@ -38,7 +45,7 @@ static bool is_plain(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	return level_state_is_plain(vcpu) && fast_nested_run_pending(vcpu) &&
 	       nested_cpu_has_ept(vmcs12) &&
 	       nested_cpu_has2(vmcs12, SECONDARY_EXEC_UNRESTRICTED_GUEST) &&
-	       !nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING) &&
+	       !l1_scales_tsc(vmcs12) &&
 	       (entry & VM_ENTRY_IA32E_MODE) && (vmcs12->guest_cr0 & X86_CR0_PG) &&
 	       kvm_read_cr0_bits(vcpu, X86_CR0_PG) &&
 	       !((entry & VM_ENTRY_LOAD_DEBUG_CONTROLS) && upper_32_bits(vmcs12->guest_dr7));

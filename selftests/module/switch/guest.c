@@ -8,7 +8,7 @@
 #define EVENT_VALID	BIT(31)	/* an external interrupt */
 #define RFLAGS_IF	BIT(9)
 #define MANY		2000	/* round trips */
-#define TSC_HALF	BIT(47)	/* a multiplier has 48 bits of fraction */
+#define TSC_ONE		BIT(48)	/* a multiplier has 48 bits of fraction */
 
 struct request request;
 struct answer answer[8];
@@ -212,10 +212,11 @@ static void l1_guest_state(struct vmx_pages *vmx)
 {
 	uint64_t pat = rdmsr(MSR_IA32_CR_PAT), efer = rdmsr(MSR_EFER), cr0, cr4, secondary;
 	uint64_t l1_efer = efer, tsc_offset, start;
-	bool traps, scales;
+	bool traps, scales, can_scale;
 	int i;
 
 	start_vmx(vmx);
+	can_scale = rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2) >> 32 & SECONDARY_EXEC_TSC_SCALING;
 	cr0 = get_cr0();
 	cr4 = get_cr4() & ~X86_CR4_UMIP;
 	secondary = vmreadz(SECONDARY_VM_EXEC_CONTROL);
@@ -229,13 +230,12 @@ static void l1_guest_state(struct vmx_pages *vmx)
 	vmwrite(CR0_GUEST_HOST_MASK, X86_CR0_TS);
 	vmwrite(CR4_GUEST_HOST_MASK, X86_CR4_PGE | X86_CR4_VMXE);
 	for (i = 0; i < ROUNDS; i++) {
-		scales = i % 4 == 3 && (rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2) >> 32 &
-					SECONDARY_EXEC_TSC_SCALING);
+		scales = i % 4 == 3 && can_scale;
 		vmwrite(SECONDARY_VM_EXEC_CONTROL,
 			secondary | (i % 5 == 4 ? 0 : SECONDARY_EXEC_UNRESTRICTED_GUEST) |
-			(scales ? SECONDARY_EXEC_TSC_SCALING : 0));
-		if (scales)
-			vmwrite(TSC_MULTIPLIER, TSC_HALF);
+			(can_scale && (i & 1) ? SECONDARY_EXEC_TSC_SCALING : 0));
+		if (can_scale)
+			vmwrite(TSC_MULTIPLIER, scales ? TSC_ONE / 2 : TSC_ONE);
 		vmwrite(VM_ENTRY_CONTROLS,
 			with_bit(vmreadz(VM_ENTRY_CONTROLS), VM_ENTRY_LOAD_DEBUG_CONTROLS, i % 3) |
 			VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER);
