@@ -24,12 +24,14 @@
  * BNDCFGS, and whether it has CET: all read each time.  Module parameters and the CPU's
  * features do not change.
  *
- * verify=1: stock loads the state as well, which must change nothing.
+ * verify=1: stock loads the state as well, which must change nothing.  Stock works out the TSC
+ * offset.
  */
 #include <asm/trapnr.h>
 
 #include "nested/guest_state.h"
 #include "nested/level_state.h"
+#include "nested/vmcs02.h"
 
 static __always_inline bool l1_scales_tsc(struct vmcs12 *vmcs12)
 {
@@ -92,14 +94,29 @@ static __always_inline void load_debug_state(struct kvm_vcpu *vcpu, struct vmcs1
 	vmx_guest_debugctl_write(vcpu, debugctl);
 }
 
-static __always_inline void load_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+static __always_inline u64 tsc_offset_of(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	u64 offset = vcpu->arch.l1_tsc_offset;
 
 	if (nested_cpu_has(vmcs12, CPU_BASED_USE_TSC_OFFSETTING))
 		offset += vmcs12->tsc_offset;
-	vcpu->arch.tsc_offset = offset;
-	put(TSC_OFFSET, offset);
+	return offset;
+}
+
+/* A thread that is scheduled in again writes the offset, so it is compared in one step. */
+static noinline void verify_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	preempt_disable();
+	vmcs02_verify_tsc(vcpu, tsc_offset_of(vcpu, vmcs12), fast_l1_tsc_ratio(vcpu));
+	preempt_enable();
+}
+
+static __always_inline void load_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	if (unlikely(fast_verify()))
+		verify_tsc(vcpu, vmcs12);
+	vcpu->arch.tsc_offset = tsc_offset_of(vcpu, vmcs12);
+	put(TSC_OFFSET, vcpu->arch.tsc_offset);
 	vcpu->arch.tsc_scaling_ratio = fast_l1_tsc_ratio(vcpu);
 	if (kvm_caps.has_tsc_control)
 		put(TSC_MULTIPLIER, vcpu->arch.tsc_scaling_ratio);

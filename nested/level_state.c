@@ -19,6 +19,8 @@
  * @vcpu: the vCPU; the VMCS of the level is current
  * @to: the digest
  *
+ * Without the TSC offset, which a thread that is scheduled in again may write meanwhile.
+ *
  * Context: the vCPU's thread.
  */
 noinline void level_state_digest(struct kvm_vcpu *vcpu, struct level_digest *to)
@@ -43,15 +45,12 @@ noinline void level_state_digest(struct kvm_vcpu *vcpu, struct level_digest *to)
 				 vmcs_readl(GUEST_RFLAGS), vmcs_read32(GUEST_INTERRUPTIBILITY_INFO),
 				 vmcs_read64(GUEST_IA32_DEBUGCTL), __vmcs_readl(EXCEPTION_BITMAP),
 				 kvm_mpx_supported() ? vmcs_read64(GUEST_BNDCFGS) : 0,
-				 __vmcs_readl(TSC_OFFSET),
-				 kvm_caps.has_tsc_control ? __vmcs_readl(TSC_MULTIPLIER) : 0,
 				 cpu_has_load_ia32_efer() ? __vmcs_readl(GUEST_IA32_EFER) : 0,
 				 vmcs_config.vmentry_ctrl & VM_ENTRY_LOAD_IA32_PAT ?
 				 __vmcs_readl(GUEST_IA32_PAT) : 0),
 		.vcpu = DIGEST(arch->efer, arch->cr0, arch->cr0_guest_owned_bits, arch->cr4,
 			       arch->cr4_guest_owned_bits, arch->pat, arch->dr7,
-			       arch->switch_db_regs, arch->tsc_offset, arch->tsc_scaling_ratio,
-			       kvm_rsp_read(vcpu), kvm_rip_read(vcpu),
+			       arch->switch_db_regs, kvm_rsp_read(vcpu), kvm_rip_read(vcpu),
 			       vmx->rflags, fast_emulation_required(vmx)),
 	};
 }
