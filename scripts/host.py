@@ -27,6 +27,8 @@ OPTIMISATIONS = (
     ('MMU roles', 'fast_switch_parts', 7),
     ('vmcs02', 'fast_switch_parts', 8),
     ('read-back', 'fast_switch_parts', 9),
+    ("L2's state", 'fast_switch_parts', 10),
+    ('vmcs01 to vmcs02', 'fast_switch_parts', 11),
 )
 
 # (subject, what was left out, what was not, first words of its counters of verify=1), by counter
@@ -56,6 +58,8 @@ SUBJECTS = (
     ('vmcs02', ('vmcs02_shadows_skipped', 'vmcs02_cr3_skipped'),
      ('vmcs02_shadows_done', 'vmcs02_cr3_done'), ('vmcs02', 'l1_cr3')),
     ('read-back', ('read_back_left_out',), ('read_back_done', 'read_back_late'), ('read_back',)),
+    ("L2's state", ('guest_state_loaded',), ('guest_state_stock',), ('guest_state',)),
+    ('vmcs01 to vmcs02', ('vmcs_switch_short',), ('vmcs_switch_stock',), ('vmcs_switch',)),
 )
 
 
