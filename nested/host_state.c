@@ -8,8 +8,8 @@
  * beginning.  CR3 and the MMU are left to stock.
  *
  * Skipped, in the plain case:
- *  - vmx_set_efer() and what follows, if EFER is that of L2, for which the user-return MSRs are
- *    set up, and vmcs01's controls already switch it as this value demands;
+ *  - vmx_set_efer() and what follows, if L2's EFER has the same LMA and SCE, for which the
+ *    user-return MSRs are set up, and vmcs01's controls already switch it;
  *  - what vmx_set_cr0() does when paging, protection or CR3 intercepts change;
  *  - breakpoints of user space, which take DR7's place;
  *  - the description of each segment in a struct kvm_segment, of which the SDM, "Loading Host
