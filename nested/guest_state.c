@@ -33,12 +33,6 @@
 #include "nested/level_state.h"
 #include "nested/vmcs02.h"
 
-static __always_inline bool l1_scales_tsc(struct vmcs12 *vmcs12)
-{
-	return nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING) &&
-	       vmcs12->tsc_multiplier != kvm_caps.default_tsc_scaling_ratio;
-}
-
 /* True if load() may load the state.  Stores nothing. */
 static bool is_plain(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
@@ -47,7 +41,7 @@ static bool is_plain(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	return level_state_is_plain(vcpu) && fast_nested_run_pending(vcpu) &&
 	       nested_cpu_has_ept(vmcs12) &&
 	       nested_cpu_has2(vmcs12, SECONDARY_EXEC_UNRESTRICTED_GUEST) &&
-	       !l1_scales_tsc(vmcs12) &&
+	       !vmcs02_tsc_is_scaled(vmcs12) &&
 	       (entry & VM_ENTRY_IA32E_MODE) && (vmcs12->guest_cr0 & X86_CR0_PG) &&
 	       kvm_read_cr0_bits(vcpu, X86_CR0_PG) &&
 	       !((entry & VM_ENTRY_LOAD_DEBUG_CONTROLS) && upper_32_bits(vmcs12->guest_dr7));
@@ -94,28 +88,11 @@ static __always_inline void load_debug_state(struct kvm_vcpu *vcpu, struct vmcs1
 	vmx_guest_debugctl_write(vcpu, debugctl);
 }
 
-static __always_inline u64 tsc_offset_of(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
-{
-	u64 offset = vcpu->arch.l1_tsc_offset;
-
-	if (nested_cpu_has(vmcs12, CPU_BASED_USE_TSC_OFFSETTING))
-		offset += vmcs12->tsc_offset;
-	return offset;
-}
-
-/* A thread that is scheduled in again writes the offset, so it is compared in one step. */
-static noinline void verify_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
-{
-	preempt_disable();
-	vmcs02_verify_tsc(vcpu, tsc_offset_of(vcpu, vmcs12), fast_l1_tsc_ratio(vcpu));
-	preempt_enable();
-}
-
 static __always_inline void load_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
 	if (unlikely(fast_verify()))
-		verify_tsc(vcpu, vmcs12);
-	vcpu->arch.tsc_offset = tsc_offset_of(vcpu, vmcs12);
+		vmcs02_verify_tsc(vcpu);
+	vcpu->arch.tsc_offset = vmcs02_tsc_offset(vcpu, vmcs12);
 	put(TSC_OFFSET, vcpu->arch.tsc_offset);
 	vcpu->arch.tsc_scaling_ratio = fast_l1_tsc_ratio(vcpu);
 	if (kvm_caps.has_tsc_control)

@@ -60,19 +60,21 @@ noinline void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 
 /**
  * vmcs02_verify_tsc - verify=1: compare L2's TSC offset and multiplier with stock's
- * @vcpu: the vCPU, in guest mode
- * @offset: the offset that L2 would get
- * @multiplier: the multiplier that L2 would get
+ * @vcpu: the vCPU, in guest mode; L1 does not scale L2's TSC
+ *
+ * In one step, because a thread that is scheduled in again writes the offset.
  *
  * Context: the vCPU's thread.
  */
-noinline void vmcs02_verify_tsc(struct kvm_vcpu *vcpu, u64 offset, u64 multiplier)
+noinline void vmcs02_verify_tsc(struct kvm_vcpu *vcpu)
 {
 	u64 by_l1 = vmx_get_l2_tsc_multiplier(vcpu);
 
-	compare(vcpu, "L2's TSC offset", offset,
+	preempt_disable();
+	compare(vcpu, "L2's TSC offset", vmcs02_tsc_offset(vcpu, get_vmcs12(vcpu)),
 		kvm_calc_nested_tsc_offset(vcpu->arch.l1_tsc_offset, vmx_get_l2_tsc_offset(vcpu),
 					   by_l1));
-	compare(vcpu, "L2's TSC multiplier", multiplier,
+	compare(vcpu, "L2's TSC multiplier", fast_l1_tsc_ratio(vcpu),
 		kvm_calc_nested_tsc_multiplier(vcpu->arch.l1_tsc_scaling_ratio, by_l1));
+	preempt_enable();
 }

@@ -34,7 +34,7 @@
 
 void vmcs02_verify(struct kvm_vcpu *vcpu);
 void vmcs02_verify_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
-void vmcs02_verify_tsc(struct kvm_vcpu *vcpu, u64 offset, u64 multiplier);
+void vmcs02_verify_tsc(struct kvm_vcpu *vcpu);
 
 /**
  * vmcs02_read_shadows_follow - note that prepare_vmcs02() sets CR0 and CR4 next, or has set them
@@ -106,6 +106,34 @@ static __always_inline void vmcs02_cr3_again(struct kvm_vcpu *vcpu, unsigned lon
 }
 
 /**
+ * vmcs02_tsc_is_scaled - decide whether L1 scales L2's TSC
+ * @vmcs12: the vCPU's current vmcs12
+ *
+ * Return: true if it does; by a factor of one, as Linux as L1 asks for, is no scaling.
+ */
+static __always_inline bool vmcs02_tsc_is_scaled(struct vmcs12 *vmcs12)
+{
+	return nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING) &&
+	       vmcs12->tsc_multiplier != kvm_caps.default_tsc_scaling_ratio;
+}
+
+/**
+ * vmcs02_tsc_offset - add up the TSC offset of an L2 whose TSC L1 does not scale
+ * @vcpu: the vCPU
+ * @vmcs12: its current vmcs12
+ *
+ * Return: the offset.
+ */
+static __always_inline u64 vmcs02_tsc_offset(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	u64 offset = vcpu->arch.l1_tsc_offset;
+
+	if (nested_cpu_has(vmcs12, CPU_BASED_USE_TSC_OFFSETTING))
+		offset += vmcs12->tsc_offset;
+	return offset;
+}
+
+/**
  * vmcs02_tsc - set TSC offset and multiplier of L2, if L1 does not scale L2's TSC
  * @vcpu: the vCPU, in guest mode
  * @vmcs12: its current vmcs12
@@ -115,20 +143,14 @@ static __always_inline void vmcs02_cr3_again(struct kvm_vcpu *vcpu, unsigned lon
  */
 static __always_inline bool vmcs02_tsc(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {
-	struct kvm_vcpu_arch *arch = &vcpu->arch;
-	u64 offset = arch->l1_tsc_offset;
-
-	if (!fast_switch_does(FAST_SWITCH_VMCS02) ||
-	    unlikely(nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING)))
+	if (!fast_switch_does(FAST_SWITCH_VMCS02) || unlikely(vmcs02_tsc_is_scaled(vmcs12)))
 		return false;
-	if (nested_cpu_has(vmcs12, CPU_BASED_USE_TSC_OFFSETTING))
-		offset += vmcs12->tsc_offset;
 	if (unlikely(fast_verify())) {
-		vmcs02_verify_tsc(vcpu, offset, fast_l1_tsc_ratio(vcpu));
+		vmcs02_verify_tsc(vcpu);
 		return false;
 	}
-	arch->tsc_offset = offset;
-	arch->tsc_scaling_ratio = fast_l1_tsc_ratio(vcpu);
+	vcpu->arch.tsc_offset = vmcs02_tsc_offset(vcpu, vmcs12);
+	vcpu->arch.tsc_scaling_ratio = fast_l1_tsc_ratio(vcpu);
 	return true;
 }
 
