@@ -149,6 +149,15 @@ static __always_inline bool fast_entry_has_interrupt(struct kvm_vcpu *vcpu)
 	return irr_pending(vcpu);
 }
 
+/*
+ * Up to 6.12 stock looks whether the interrupt that the vCPU would take now is L2's notification
+ * vector: one that L1 has posted for L2 before the entry.
+ */
+static __always_inline int fast_entry_interrupt(struct kvm_vcpu *vcpu)
+{
+	return irr_interrupt(vcpu);
+}
+
 /* Stock loads L2's state register by register.  True if all but CR3, RSP and RIP is loaded. */
 static __always_inline bool fast_entry_guest_state(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 {

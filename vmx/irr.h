@@ -9,9 +9,10 @@
  *
  * Skipped: the search, when all eight words are zero.  Nothing is remembered.
  *
- * From 7.2 on stock also searches at every nested VM entry, for an interrupt that the vCPU
- * would take now, and works out the processor priority (PPR) first.  irr_pending() leaves both
- * out when nothing is requested.  Here, too, nothing is remembered.
+ * Stock also searches at a nested VM entry, for an interrupt that the vCPU would take now, and
+ * works out the processor priority (PPR) first: up to 6.12 for the notification vector of L2's
+ * posted interrupts, from 7.2 on at every entry.  irr_interrupt() leaves both out when nothing
+ * is requested.  Here, too, nothing is remembered.
  *
  * | input | how we know | mutants |
  * |---|---|---|
@@ -81,6 +82,22 @@ static __always_inline bool irr_has_nothing(struct kvm_vcpu *vcpu)
 }
 
 /**
+ * irr_interrupt - find the interrupt that the vCPU would take now
+ * @vcpu: the vCPU, on its way into L2
+ *
+ * Context: the vCPU's thread.
+ * Return: what kvm_apic_has_interrupt() would return: a vector, or -1.
+ */
+static __always_inline int irr_interrupt(struct kvm_vcpu *vcpu)
+{
+	if (!fast_switch_does(FAST_SWITCH_IRR))
+		return kvm_apic_has_interrupt(vcpu);
+	if (unlikely(fast_verify()))
+		return irr_verify(vcpu);
+	return irr_has_nothing(vcpu) ? -1 : kvm_apic_has_interrupt(vcpu);
+}
+
+/**
  * irr_pending - tell whether an interrupt is pending that the vCPU would take now
  * @vcpu: the vCPU, on its way into L2
  *
@@ -92,9 +109,7 @@ static __always_inline bool irr_pending(struct kvm_vcpu *vcpu)
 {
 	if (!fast_switch_does(FAST_SWITCH_IRR))
 		return kvm_apic_has_interrupt(vcpu);
-	if (unlikely(fast_verify()))
-		return irr_verify(vcpu) >= 0;
-	return !irr_has_nothing(vcpu) && kvm_apic_has_interrupt(vcpu) >= 0;
+	return irr_interrupt(vcpu) >= 0;
 }
 
 #endif /* KVM_INTEL_FAST_IRR_H */

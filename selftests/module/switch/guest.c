@@ -7,6 +7,8 @@
 #define L2_STACK	512
 #define EVENT_VALID	BIT(31)	/* an external interrupt */
 #define RFLAGS_IF	BIT(9)
+#define PID_ON		32	/* SDM, "Posted-Interrupt Processing": bit 256 */
+#define NOTIFICATION_VECTOR 0xef
 #define MANY		2000	/* round trips */
 #define TSC_ONE		BIT(48)	/* a multiplier has 48 bits of fraction */
 
@@ -322,6 +324,45 @@ static void l1_interrupts(struct vmx_pages *vmx)
 	}
 }
 
+/* An interrupt that L1 has posted before the entry reaches L2's virtual APIC, without an exit. */
+static void l1_posts(struct vmx_pages *vmx)
+{
+	uint8_t *descriptor = vmx->vmwrite, *virr = (uint8_t *)vmx->vmread + APIC_IRR;
+	int vector;
+
+	x2apic_enable();
+	start_vmx(vmx);
+	if (!vmx_can(MSR_IA32_VMX_TRUE_PINBASED_CTLS, PIN_BASED_POSTED_INTR))
+		return;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, vmreadz(CPU_BASED_VM_EXEC_CONTROL) |
+		CPU_BASED_TPR_SHADOW | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+		SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, vmreadz(PIN_BASED_VM_EXEC_CONTROL) |
+		PIN_BASED_EXT_INTR_MASK | PIN_BASED_POSTED_INTR);
+	vmwrite(VM_EXIT_CONTROLS, vmreadz(VM_EXIT_CONTROLS) | VM_EXIT_ACK_INTR_ON_EXIT);
+	vmwrite(VIRTUAL_APIC_PAGE_ADDR, vmx->vmread_gpa);
+	vmwrite(POSTED_INTR_DESC_ADDR, vmx->vmwrite_gpa);
+	vmwrite(POSTED_INTR_NV, NOTIFICATION_VECTOR);
+	vmwrite(TPR_THRESHOLD, 0);
+	memset(vmx->vmread, 0, getpagesize());
+	memset(vmx->vmwrite, 0, getpagesize());
+	vector_seen = 0;
+	asm volatile("cli");
+	for (vector = FIRST_VECTOR; vector < 0x100; vector += VECTOR_STEP) {
+		descriptor[vector / 8] = 1 << vector % 8;
+		descriptor[PID_ON] = 1;
+		vmwrite(GUEST_INTR_STATUS, 0);
+		x2apic_write_reg(APIC_SELF_IPI, NOTIFICATION_VECTOR);
+		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+		GUEST_ASSERT_1(!descriptor[PID_ON] && !descriptor[vector / 8], vector);
+		GUEST_ASSERT_1(virr[vector / 32 * 16 + vector % 32 / 8] & 1 << vector % 8, vector);
+		virr[vector / 32 * 16 + vector % 32 / 8] = 0;
+	}
+	asm volatile("sti; nop; cli" : : : "memory");
+	GUEST_ASSERT(!vector_seen);
+}
+
 static uint64_t tsc_of(uint64_t microseconds)
 {
 	return microseconds * request.tsc_khz / 1000;
@@ -426,6 +467,7 @@ void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_SYSCALL] = l1_syscall,
 		[PART_SEGMENTS] = l1_segments,
 		[PART_INTERRUPTS] = l1_interrupts,
+		[PART_POSTED] = l1_posts,
 		[PART_TIMER] = l1_timer,
 		[PART_TIMER_LEFT] = l1_timer_left,
 		[PART_RESTART] = l1_restart,

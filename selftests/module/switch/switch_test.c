@@ -307,6 +307,11 @@ static void interrupt_stays_pending(void)
 	run_to_the_end(PART_INTERRUPTS);
 }
 
+static void interrupt_posted_before_entry(void)
+{
+	run_to_the_end(PART_POSTED);
+}
+
 static void expect_time(int n, uint64_t reason, uint64_t least, uint64_t most)
 {
 	EXPECT(answer[n].reason == reason && answer[n].elapsed >= least &&
@@ -433,6 +438,7 @@ static const struct test_case cases[] = {
 	CASE(threads_in_turn),
 	CASE(breakpoint_stays),
 	CASE(interrupt_stays_pending),
+	CASE(interrupt_posted_before_entry),
 	CASE(l2s_timer_in_time),
 	CASE(destroyed_with_timer_armed),
 	CASE(vmx_restarted),
