@@ -60,6 +60,7 @@ SUBJECTS = (
     ('read-back', ('read_back_left_out',), ('read_back_done', 'read_back_late'), ('read_back',)),
     ("L2's state", ('guest_state_loaded',), ('guest_state_stock',), ('guest_state',)),
     ('vmcs01 to vmcs02', ('vmcs_switch_short',), ('vmcs_switch_stock',), ('vmcs_switch',)),
+    ("the MMU's root", ('mmu_root_loaded',), ('mmu_root_stock',), ('mmu_root',)),
 )
 
 

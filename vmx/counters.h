@@ -98,6 +98,10 @@
 	COUNTER(mmu_roles_misses, "switches whose MMU role stock computed") \
 	COUNTER(mmu_roles_verify_checks, "hits that verify=1 let stock compute") \
 	COUNTER(mmu_roles_verify_mismatches, "of these, roles that were another") \
+	COUNTER(mmu_root_loaded, "MMU roots loaded without kvm.ko's search for requests") \
+	COUNTER(mmu_root_stock, "MMU roots left to kvm.ko, with other requests") \
+	COUNTER(mmu_root_verify_checks, "MMU roots that verify=1 let kvm.ko load again") \
+	COUNTER(mmu_root_verify_mismatches, "of these, roots that were another") \
 	COUNTER(vmcs02_shadows_skipped, "nested entries that wrote the read shadows once") \
 	COUNTER(vmcs02_shadows_done, "nested entries that wrote them twice") \
 	COUNTER(vmcs02_cr3_skipped, "nested entries that wrote L2's CR3 once") \

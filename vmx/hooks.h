@@ -24,6 +24,7 @@
 #include "nested/host_state.h"
 #include "nested/l1_cr3.h"
 #include "nested/mmu_roles.h"
+#include "nested/mmu_root.h"
 #include "nested/pages.h"
 #include "nested/preemption_timer.h"
 #include "nested/read_back.h"
@@ -228,6 +229,12 @@ static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t dead
 
 /* 6. Any entry, L1's or L2's; and what a write of EFER or CR4 changes for it. */
 
+/* The exit is handled.  kvm.ko looks for a request to load the MMU's root, by @load. */
+static __always_inline void fast_load_mmu_root(struct kvm_vcpu *vcpu, mmu_root_loader load)
+{
+	mmu_root_load(vcpu, load);
+}
+
 /* Stock searches which user-return MSRs the guest needs.  True if we know them. */
 static __always_inline bool fast_setup_uret_msrs(struct vcpu_vmx *vmx, bool load_efer)
 {
@@ -281,6 +288,13 @@ static __always_inline bool fast_shadow_is_behind(struct kvm_vcpu *vcpu)
 static __always_inline int fast_highest_irr(struct kvm_vcpu *vcpu)
 {
 	return irr_highest(vcpu);
+}
+
+/* Interrupts off.  kvm.ko has loaded the MMU's root, with verify=1 on top of what we loaded. */
+static __always_inline void fast_mmu_root_loaded(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(fast_verify()))
+		mmu_root_verify(vcpu);
 }
 
 /* Interrupts off.  Stock has reloaded IA32_DEBUGCTL, if the host's changed. */

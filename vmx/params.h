@@ -38,6 +38,7 @@ enum fast_switch_part {
 	FAST_SWITCH_READ_BACK,		/* nested/read_back.h */
 	FAST_SWITCH_GUEST_STATE,	/* nested/guest_state.c */
 	FAST_SWITCH_VMCS,		/* nested/vmcs_switch.h */
+	FAST_SWITCH_MMU_ROOT,		/* nested/mmu_root.h */
 	NR_FAST_SWITCH_PARTS
 };
 

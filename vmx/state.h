@@ -13,6 +13,7 @@
 #include "nested/checks_state.h"
 #include "nested/level_state_state.h"
 #include "nested/mmu_roles_state.h"
+#include "nested/mmu_root_state.h"
 #include "nested/page_hold_state.h"
 #include "nested/pages_notifier_state.h"
 #include "nested/preemption_timer_state.h"
@@ -36,6 +37,7 @@ struct fast_vcpu {
 	struct user_return_memo user_return;
 	struct checks_memo checks;
 	struct mmu_roles_memo mmu;
+	struct mmu_root_memo mmu_root;		/* verify=1 */
 	struct preemption_timer preemption_timer;
 	struct vmcs02_memo vmcs02;
 	struct read_back_memo read_back;

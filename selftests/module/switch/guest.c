@@ -6,6 +6,7 @@
 
 #define L2_STACK	512
 #define EVENT_VALID	BIT(31)	/* an external interrupt */
+#define CR3_PWT		BIT(3)
 #define RFLAGS_IF	BIT(9)
 #define PID_ON		32	/* SDM, "Posted-Interrupt Processing": bit 256 */
 #define NOTIFICATION_VECTOR 0xef
@@ -17,6 +18,7 @@ struct answer answer[8];
 
 static unsigned long l2_stack[L2_STACK];
 static uint64_t l2_until;
+static volatile uint64_t l2_cr3;
 static bool launched;
 static volatile uint64_t vector_seen;
 
@@ -30,6 +32,12 @@ static void ENTRY_POINT l2_sync(void)
 
 static void ENTRY_POINT l2_nothing(void)
 {
+	VMCALL();
+}
+
+static void ENTRY_POINT l2_reads_cr3(void)
+{
+	l2_cr3 = get_cr3();
 	VMCALL();
 }
 
@@ -431,6 +439,28 @@ static void l1_many(struct vmx_pages *vmx)
 	GUEST_DONE();
 }
 
+/*
+ * The same page tables have four names: CR3 has two bits for their memory type.  Without a VPID
+ * of its own L2 makes KVM flush the TLB at each switch.
+ */
+static void l1_root(struct vmx_pages *vmx)
+{
+	uint64_t cr3 = get_cr3();
+	int i;
+
+	start_vmx(vmx);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, vmreadz(SECONDARY_VM_EXEC_CONTROL) |
+		SECONDARY_EXEC_UNRESTRICTED_GUEST | SECONDARY_EXEC_ENABLE_VPID);
+	vmwrite(VIRTUAL_PROCESSOR_ID, 1);
+	for (i = 0; i < ROUNDS; i++) {
+		vmwrite(HOST_CR3, cr3 | (i & 3) * CR3_PWT);
+		vmwrite(GUEST_CR3, cr3 | (i & 1) * CR3_PWT);
+		GUEST_ASSERT(enter(l2_reads_cr3) == EXIT_REASON_VMCALL);
+		GUEST_ASSERT_1(l2_cr3 == (cr3 | (i & 1) * CR3_PWT), i);
+		GUEST_ASSERT_1(get_cr3() == (cr3 | (i & 3) * CR3_PWT), i);
+	}
+}
+
 /* L1 injects the same event each time. */
 static void l1_events(struct vmx_pages *vmx)
 {
@@ -468,6 +498,7 @@ void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_SEGMENTS] = l1_segments,
 		[PART_INTERRUPTS] = l1_interrupts,
 		[PART_POSTED] = l1_posts,
+		[PART_ROOT] = l1_root,
 		[PART_TIMER] = l1_timer,
 		[PART_TIMER_LEFT] = l1_timer_left,
 		[PART_RESTART] = l1_restart,

@@ -39,7 +39,7 @@ static void create_vm(enum part part)
 		vm_install_exception_handler(vm, vector, note_vector);
 	vm_install_exception_handler(vm, BP_VECTOR, note_breakpoint);
 	vmx = vcpu_alloc_vmx(vm, &vmx_gva);
-	if (part == PART_GUEST_STATE) {
+	if (part == PART_GUEST_STATE || part == PART_ROOT) {
 		prepare_eptp(vmx, vm, 0);
 		nested_map_memslot(vmx, vm, 0);
 	}
@@ -312,6 +312,11 @@ static void interrupt_posted_before_entry(void)
 	run_to_the_end(PART_POSTED);
 }
 
+static void root_is_loaded(void)
+{
+	run_to_the_end(PART_ROOT);
+}
+
 static void expect_time(int n, uint64_t reason, uint64_t least, uint64_t most)
 {
 	EXPECT(answer[n].reason == reason && answer[n].elapsed >= least &&
@@ -427,6 +432,11 @@ static void verify_found_nothing(void)
 	EXPECT(run() == FINISHED, "L1");
 	expect_verified("guest_state", true);
 	kvm_vm_free(vm);
+
+	create_vm(PART_ROOT);
+	EXPECT(run() == FINISHED, "L1");
+	expect_verified("mmu_root", true);
+	kvm_vm_free(vm);
 }
 
 static const struct test_case cases[] = {
@@ -439,6 +449,7 @@ static const struct test_case cases[] = {
 	CASE(breakpoint_stays),
 	CASE(interrupt_stays_pending),
 	CASE(interrupt_posted_before_entry),
+	CASE(root_is_loaded),
 	CASE(l2s_timer_in_time),
 	CASE(destroyed_with_timer_armed),
 	CASE(vmx_restarted),
