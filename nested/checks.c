@@ -20,7 +20,7 @@
  *   L1's CPUID, hence reserved bits and MAXPHYADDR		its setting forgets
  *   L1's PMU: reserved bits, LBR				its refresh forgets
  *   module parameters						constant
- *   enlightened VMCS in use					always checked
+ *   which enlightened VMCS, and its fields			compared
  *
  * L1 writes a field that the shadow VMCS serves without an exit.  The build fails if
  * stock's list of such fields (vmcs_shadow_fields.h) has one that is checked and not
@@ -75,22 +75,53 @@ static void gather(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, struct ch
 #include "kvm/vmx/vmcs_shadow_fields.h"
 }
 
+/*
+ * Stock copies what L1 stored into an enlightened VMCS to vmcs12, or all that L1 did not
+ * declare clean, which is why vmcs12 is compared.  When another enlightened VMCS becomes
+ * current, stock may clear what such a VMCS does not have.
+ */
+static void gather_evmcs(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12,
+			 struct checks_evmcs_inputs *in)
+{
+	*in = (struct checks_evmcs_inputs) {
+		.address = fast_evmcs12_address(to_vmx(vcpu)),
+#define FIELD(name) .name = vmcs12->name,
+		CHECKS_EVMCS_FIELDS(FIELD)
+#undef FIELD
+	};
+}
+
+static bool evmcs_unchanged(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
+{
+	const struct checks_evmcs_inputs *in = &to_vmx(vcpu)->fast.checks.evmcs;
+	u64 different = in->address ^ fast_evmcs12_address(to_vmx(vcpu));
+
+#define FIELD(name) different |= in->name ^ vmcs12->name;
+	CHECKS_EVMCS_FIELDS(FIELD)
+#undef FIELD
+	return !different;
+}
+
 /* Handles whatever is not a plain hit. */
-static noinline bool passed_slowly(struct kvm_vcpu *vcpu, bool same)
+static noinline bool passed_slowly(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12, bool same)
 {
 	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
 	struct checks_memo *memo = &to_vmx(vcpu)->fast.checks;
 
 	memo->hit = false;
+	same = same && (!fast_guest_has_evmcs(vcpu) || evmcs_unchanged(vcpu, vmcs12));
 	if (!memo->valid) {
 		counters->checks_miss_forgotten++;
 	} else if (!same) {
 		memo->valid = false;
 		counters->checks_miss_changed++;
-	} else if (!fast_guest_has_evmcs(vcpu)) {
+	} else if (fast_verify()) {
 		memo->verifying = true;
+	} else {
+		memo->hit = true;
+		counters->checks_hits++;
 	}
-	return false;
+	return memo->hit;
 }
 
 /**
@@ -121,7 +152,7 @@ bool checks_passed(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	same = !different;
 
 	if (unlikely(!same || !memo->valid || fast_verify() || fast_guest_has_evmcs(vcpu)))
-		return passed_slowly(vcpu, same);
+		return passed_slowly(vcpu, vmcs12, same);
 	memo->hit = true;
 	to_vmx(vcpu)->fast.counters.checks_hits++;
 	return true;
@@ -144,10 +175,11 @@ void checks_done(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 		memo->verifying = false;
 		to_vmx(vcpu)->fast.counters.checks_verify_checks++;
 	}
-	if (memo->valid || fast_guest_has_evmcs(vcpu) ||
+	if (memo->valid ||
 	    (vmcs12->guest_ia32_debugctl & (DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR)))
 		return;
 	gather(vcpu, vmcs12, &memo->inputs);
+	gather_evmcs(vcpu, vmcs12, &memo->evmcs);
 	memo->valid = true;
 }
 

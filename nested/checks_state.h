@@ -39,6 +39,36 @@
 	FIELD(host_gs_selector)			\
 	FAST_CHECKED_FIELDS(FIELD)
 
+/*
+ * The other fields that are checked, and that stock copies from an enlightened VMCS
+ * (copy_enlightened_to_vmcs12()): L1 writes these by a plain store.
+ */
+#define CHECKS_EVMCS_FIELDS(FIELD)		\
+	FIELD(vm_exit_controls)			\
+	FIELD(secondary_vm_exec_control)	\
+	FIELD(io_bitmap_a)			\
+	FIELD(io_bitmap_b)			\
+	FIELD(msr_bitmap)			\
+	FIELD(virtual_apic_page_addr)		\
+	FIELD(virtual_processor_id)		\
+	FIELD(tsc_multiplier)			\
+	FIELD(host_ia32_pat)			\
+	FIELD(host_ia32_efer)			\
+	FIELD(host_ia32_perf_global_ctrl)	\
+	FIELD(host_cr0)				\
+	FIELD(host_cr3)				\
+	FIELD(host_cr4)				\
+	FIELD(host_ia32_sysenter_esp)		\
+	FIELD(host_ia32_sysenter_eip)		\
+	FIELD(host_tr_base)			\
+	FIELD(host_gdtr_base)			\
+	FIELD(host_idtr_base)			\
+	FIELD(host_es_selector)			\
+	FIELD(host_cs_selector)			\
+	FIELD(host_ss_selector)			\
+	FIELD(host_ds_selector)			\
+	FIELD(host_tr_selector)
+
 /* The state of the vCPU and the VM when L1 executes VMRESUME. */
 #define CHECKS_VCPU_INPUTS(INPUT)		\
 	INPUT(l1_efer)				\
@@ -51,6 +81,14 @@ struct checks_inputs {
 	CHECKS_VMCS12_FIELDS(INPUT)
 	CHECKS_VCPU_INPUTS(INPUT)
 #undef INPUT
+};
+
+/* Of an L1 that may use an enlightened VMCS. */
+struct checks_evmcs_inputs {
+	gpa_t address;		/* INVALID_GPA: vmcs12 was no enlightened one */
+#define FIELD(name) u64 name;
+	CHECKS_EVMCS_FIELDS(FIELD)
+#undef FIELD
 };
 
 /* SDM, "VMCS Layout": bits 11:10 of an encoding. */
@@ -83,6 +121,7 @@ struct checks_memo {
 	bool hit;		/* the VM entry that is under way leaves the checks out */
 	bool verifying;		/* verify=1: it would, but stock checks */
 	struct checks_inputs inputs;
+	struct checks_evmcs_inputs evmcs;
 };
 
 #endif /* KVM_INTEL_FAST_CHECKS_STATE_H */

@@ -4,7 +4,6 @@
  *
  * Invariant: a context's pages and bitmap words belong to its vmptr.  VMCLEAR of that vmcs12
  * empties the context; VMXOFF, and everything else that ends nested operation, empties all.
- * An enlightened VMCS has no context.
  */
 #include <linux/slab.h>
 
@@ -103,12 +102,12 @@ found:
  * @vcpu: the vCPU, on its way into L2
  *
  * Context: the vCPU's thread, may sleep.
- * Return: the context; NULL without memory or with an enlightened VMCS.
+ * Return: the context; NULL without memory.
  */
 struct nested_context *nested_context_get(struct kvm_vcpu *vcpu)
 {
 	struct nested_context *context = to_vmx(vcpu)->fast.context;
-	gpa_t vmptr = to_vmx(vcpu)->nested.current_vmptr;
+	gpa_t vmptr = nested_vmcs12_address(to_vmx(vcpu));
 
 	if (likely(context && context->vmptr == vmptr))
 		return context;

@@ -10,15 +10,15 @@
 #ifndef KVM_INTEL_FAST_CONTEXT_H
 #define KVM_INTEL_FAST_CONTEXT_H
 
-#include <linux/kvm_host.h>
-
+#include "kvm/vmx/vmx.h"
+#include "kvm/vmx/nested.h"
 #include "nested/msr_bitmap_state.h"
 #include "nested/page_hold_state.h"
 
 #define NESTED_CONTEXTS	32
 
 struct nested_context {
-	gpa_t vmptr;			/* INVALID_GPA: free */
+	gpa_t vmptr;			/* also of an enlightened one; INVALID_GPA: free */
 	u64 last_used;
 	u64 entries;			/* the vCPU's, when another became fast.context */
 	/* Of the memslots that led to the pages.  0, which no memslots have: no holds. */
@@ -35,6 +35,14 @@ struct nested_contexts {
 	unsigned int count;
 	struct nested_context *context[NESTED_CONTEXTS];
 };
+
+/* The current vmcs12 in L1's memory, enlightened or not; INVALID_GPA if there is none. */
+static __always_inline gpa_t nested_vmcs12_address(struct vcpu_vmx *vmx)
+{
+	if (likely(vmx->nested.current_vmptr != INVALID_GPA))
+		return vmx->nested.current_vmptr;
+	return fast_evmcs12_address(vmx);
+}
 
 struct nested_context *nested_context_get(struct kvm_vcpu *vcpu);
 void nested_context_forget(struct kvm_vcpu *vcpu, gpa_t vmptr);

@@ -16,8 +16,8 @@
  * and the memos are forgotten (nested_contexts_forget()).  After a switch of vmcs12 only
  * the words that differ are written.
  *
- * Stock's shortcut for an enlightened VMCS comes before this, as in stock.  An
- * enlightened VMCS has no memo, so stock's merge serves it.
+ * Stock's shortcut for an enlightened VMCS comes before this, as in stock: an L1 that says itself
+ * whether its bitmap changed is believed.
  */
 #include <linux/slab.h>
 

@@ -15,6 +15,14 @@ void msr_bitmap_verify(struct kvm_vcpu *vcpu, unsigned long *l1, unsigned long *
 void msr_bitmap_refresh(struct kvm_vcpu *vcpu, struct nested_context *context,
 			struct vmcs12 *vmcs12, const u64 *l1);
 
+/* True if L1 tells by the enlightened VMCS whether its MSR bitmap changed, which stock asks. */
+static __always_inline bool msr_bitmap_is_enlightened(struct vcpu_vmx *vmx)
+{
+	const struct hv_enlightened_vmcs *evmcs = fast_evmcs12(vmx);
+
+	return unlikely(evmcs) && evmcs->hv_enlightenments_control.msr_bitmap;
+}
+
 /* The bits that changed in words @from to @to - 1.  Reads each word of L1's page once. */
 static __always_inline u64 msr_bitmap_changed_bits(const struct msr_bitmap_inputs *in,
 						   const u64 *l1, const u64 *l01,

@@ -250,7 +250,9 @@ void pages_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	int p;
 
 	pages_msr_bitmap_done(vcpu);
-	if (!context || (named[HELD_MSR_BITMAP] && !context->msr_bitmap.valid))
+	/* Stock may not have looked at an enlightened bitmap, so its page may not be held. */
+	if (!context || msr_bitmap_is_enlightened(vmx) ||
+	    (named[HELD_MSR_BITMAP] && !context->msr_bitmap.valid))
 		return;
 	for (p = 0; p < NR_HELD_PAGES; p++) {
 		if (!named[p])

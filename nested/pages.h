@@ -76,7 +76,8 @@ static __always_inline bool pages_reuse(struct kvm_vcpu *vcpu, struct vmcs12 *vm
 	const struct held_pages_key key = held_pages_key(vmcs12);
 	void *msr_bitmap;
 
-	if (unlikely(!context || context->vmptr != vmx->nested.current_vmptr ||
+	if (unlikely(!context || context->vmptr != nested_vmcs12_address(vmx) ||
+		     msr_bitmap_is_enlightened(vmx) ||
 		     !held_pages_unchanged(&context->key, &key) ||
 		     (!context->ept && is_pae_paging(vcpu))))
 		return false;

@@ -29,6 +29,13 @@
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(0)
 #define FAST_HFLAGS_SMM			BIT_ULL(1)
 #define fast_has_evmcs12(vmx)		nested_vmx_is_evmptr12_valid(vmx)
+#define fast_evmcs12(vmx)		nested_vmx_evmcs(vmx)
+#ifdef CONFIG_KVM_HYPERV
+#define fast_evmcs12_address(vmx) \
+	(fast_has_evmcs12(vmx) ? (vmx)->nested.hv_evmcs_vmptr : INVALID_GPA)
+#else
+#define fast_evmcs12_address(vmx)	INVALID_GPA
+#endif
 /* L0 runs on Hyper-V, and its VMCSs are memory. */
 #define fast_uses_evmcs()		kvm_is_using_evmcs()
 #define fast_host_efer			kvm_host.efer
@@ -44,6 +51,9 @@
 #else
 #define fast_has_evmcs12(vmx)		((vmx)->nested.hv_evmcs)
 #endif
+#define fast_evmcs12(vmx)		((vmx)->nested.hv_evmcs)
+#define fast_evmcs12_address(vmx) \
+	(fast_has_evmcs12(vmx) ? (vmx)->nested.hv_evmcs_vmptr : INVALID_GPA)
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid_base)
 #endif
 

@@ -115,6 +115,8 @@ void fast_vmxoff(struct kvm_vcpu *vcpu)
 		pages_put(vcpu, true);
 	if (FAST_HAS(context))
 		nested_contexts_forget(vcpu);
+	if (FAST_HAS(checks))
+		checks_forget(vcpu);
 }
 
 /**

@@ -147,6 +147,7 @@ static void handle_exit(uint32_t reason)
 
 static uint64_t enter_once(uint64_t how)
 {
+	static unsigned int evmcs_entries;
 	static uint64_t l2_fixup;
 	uint64_t wrong = how & HOW_WRONG;
 	uint64_t resume = wrong == 1 ? 0 : wrong == 2 ? 1 : l1_launched[l1_current];
@@ -156,7 +157,13 @@ static uint64_t enter_once(uint64_t how)
 	guest_fixup = l2_fixup;
 	box.in_l2 = 1;
 	if (box.has_evmcs) {
+		/* What L1 says of its MSR bitmap: nothing, that it changed, and that it did not. */
+		evmcs_entries++;
+		current_evmcs->hv_enlightenments_control.msr_bitmap = evmcs_entries >> 1;
 		current_evmcs->hv_clean_fields = resume ? how >> 8 & 0xffff : 0;
+		if (resume && evmcs_entries & 1)
+			current_evmcs->hv_clean_fields |=
+				HV_VMX_ENLIGHTENED_CLEAN_FIELD_MSR_BITMAP;
 		resume = wrong == 1 ? 0 : resume;
 	}
 	flags = guest_enter(resume);
