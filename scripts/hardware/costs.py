@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0
+def measure(run, kit): return None
+def table(x): return []
