@@ -10,6 +10,7 @@ import collections
 import json
 import re
 import statistics
+import time
 
 from scripts.hardware import costs, runs
 from scripts.hardware.runs import VARIANTS, progress
@@ -114,18 +115,22 @@ def table(figures):
 
 def save_runs(run, found, figures):
     """A file of the bench for each row and variant: kvm-lab compare and the report page take it."""
-    events = run.record.events()
-    host = events[0]['host']
+    first = run.record.events()[0]
+    host = first['host']
+    mitigations = 'off' if 'mitigations=off' in host['cmdline'].split() else 'default'
     for name, pair in figures.items():
         for variant, one in zip(('stock', 'fast'), pair):
-            run.record.save('%s-selftest-%s-hardware-%s.json' % (host['kernel'], name, variant),
-                            json.dumps({
-                                'kernel': host['kernel'], 'l1': 'selftest', 'row': name,
-                                'variant': variant, 'iterations': found.iterations[name],
-                                'cpu_model': host['cpu_model'], 'emulator': '', 'source': 'rdtsc',
-                                'cmdline': host['cmdline'], 'samples': one.samples,
-                                'per_iteration': {'ticks': one.median, 'ticks_spread': one.spread,
-                                                  'symbols': []}}, indent=1))
+            file = '%s-selftest-%s-mitigations_%s-%s.json' % (
+                host['kernel'], name, mitigations, variant)
+            run.record.save(file, json.dumps({
+                'source': 'rdtsc', 'kernel': host['kernel'], 'l1': 'selftest', 'row': name,
+                'variant': variant, 'mitigations': mitigations, 'vcpus': 1, 'params': '',
+                'version': first['module'], 'date': time.strftime('%Y-%m-%d'),
+                'iterations': found.iterations[name], 'cpu_model': host['cpu_model'],
+                'microcode': host['microcode'], 'emulator': '', 'cmdline': host['cmdline'],
+                'samples': one.samples,
+                'per_iteration': {'ticks': one.median, 'ticks_spread': one.spread, 'symbols': []},
+            }, indent=1))
 
 
 def measure(host, find_module, options):

@@ -161,7 +161,8 @@ mutant() {
 
 measures() {
 	tool measure --quick --kit /kit --module /fast.ko --out /work/out.tar.gz && is_stock &&
-		says "^L2 CPUID +[0-9,]+ . [0-9]+ +[0-9,]+ . [0-9]+ +[0-9]+%" &&
+		says "^L2 CPUID +[0-9,]+ [^ ]+ [0-9]+ +[0-9,]+ [^ ]+ [0-9]+ +[0-9]+%" &&
+		says "^VMREAD, natural width +[1-9]" && says "^VM exit.* [1-9][0-9]* " &&
 		says "^measure: 4 rows, 2 times each .*; stock is loaded$"
 	ok $? "measure"
 	cp /tmp/log /out/measure.txt

@@ -37,10 +37,10 @@ def read_run(path):
 
 
 def read(path):
-    """The figures in a file of the bench (or of bisect, or bare ones)."""
+    """The figures in a file of the bench (or of bisect, or bare ones), or of "measure"."""
     content = load(path)
     found = content.get('per_iteration', content) if isinstance(content, dict) else None
-    if not found or 'l0_instructions' not in found or 'symbols' not in found:
+    if not found or 'ticks' not in found or 'symbols' not in found:
         raise SetupError('%s holds no figures; expected a file of build/bench' % path)
     return found
 
@@ -97,6 +97,12 @@ def changed(before, after, least=0.005):
 def figures_changed(before, after):
     """The same of all figures, the dearest kinds of work in the order of the bench."""
     return changed(flat(before), flat(after))
+
+
+def total(figures):
+    """(name, value) of what sums a set up: cycles are all that "measure" knows of a host."""
+    name = 'l0_instructions' if 'l0_instructions' in figures else 'ticks'
+    return name, figures[name]
 
 
 def symbols_changed(before, after, least=0.5):
