@@ -243,12 +243,13 @@ def hardware(all_runs):
 
 def tables(all_runs):
     """[Table]: all that the runs have figures for."""
-    runs = Runs(all_runs)
+    emulated = [run for run in all_runs if not is_of_hardware(run)]
+    runs = Runs(emulated)
     kinds = []
-    for run in all_runs:
+    for run in emulated:
         if run['row'] == 'cpuid' and (run['l1'], run['mitigations']) not in kinds:
             kinds.append((run['l1'], run['mitigations']))
-    parts = [performance(runs)]
+    parts = [performance(runs), *hardware(all_runs)]
     parts += [every_row(runs, l1, mitigations) for l1, mitigations in kinds]
     parts += [zoo(runs), shadow_alone(runs)]
     for l1, mitigations in kinds:
