@@ -50,7 +50,7 @@ FAST_PARAMS_OF_LINE(DESC)
 static const struct {
 	const char *name;
 	u32 controls;
-} wanted[] __initconst = {
+} wanted[] = {
 	{ "VMCS shadowing", SECONDARY_EXEC_SHADOW_VMCS },
 	{ "APICv", SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY },
 	{ "EPT", SECONDARY_EXEC_ENABLE_EPT },
@@ -69,15 +69,15 @@ static void __init say_loaded(void)
 	/* Stock has yet to read it.  The upper half has the controls that may be 1. */
 	fast_rdmsr_safe(MSR_IA32_VMX_PROCBASED_CTLS2, &controls);
 	for (i = 0; i < ARRAY_SIZE(wanted); i++)
-		if ((controls >> 32 & wanted[i].controls) != wanted[i].controls)
+		if (((controls >> 32) & wanted[i].controls) != wanted[i].controls)
 			n += scnprintf(lacks + n, sizeof(lacks) - n, "%s%s", n ? ", " : "",
 				       wanted[i].name);
 	if (!boot_cpu_has(X86_FEATURE_UMIP))
 		n += scnprintf(lacks + n, sizeof(lacks) - n, "%sUMIP", n ? ", " : "");
 
-	pr_info("kvm-intel-fast: " FAST_VERSION ", verify=%d debugctl_passthrough=%d msr_bitmap_cache=%d page_cache=%d shadow_copy=%d adaptive_shadow=%d fast_switch_parts=%#lx; the CPU lacks: %s\n",
-		fast_verify(), debugctl_passthrough, msr_bitmap_cache, page_cache, shadow_copy,
-		adaptive_shadow, fast_switch_mask(), n ? lacks : "nothing");
+	pr_info("kvm-intel-fast: %s, verify=%d debugctl_passthrough=%d msr_bitmap_cache=%d page_cache=%d shadow_copy=%d adaptive_shadow=%d fast_switch_parts=%#lx; the CPU lacks: %s\n",
+		FAST_VERSION, fast_verify(), debugctl_passthrough, msr_bitmap_cache, page_cache,
+		shadow_copy, adaptive_shadow, fast_switch_mask(), n ? lacks : "nothing");
 }
 
 /**

@@ -10,6 +10,7 @@ import collections
 import contextlib
 import os
 import re
+import textwrap
 import time
 
 from scripts import TOP, host as hosts, line_of, numbers
@@ -31,6 +32,7 @@ REASONS = {
     50: 'INVEPT', 51: 'RDTSCP', 52: 'preemption timer', 53: 'INVVPID', 54: 'WBINVD', 55: 'XSETBV',
     56: 'APIC write', 58: 'INVPCID', 62: 'PML full'}
 VMREAD, VMWRITE, VMLAUNCH, VMRESUME = 23, 25, 20, 24
+WIDTH = 80
 MOST = 12               # lines of the table of reasons
 PARTS = [one for one in hosts.OPTIMISATIONS
          if one[1] not in ('debugctl_passthrough', 'adaptive_shadow')]
@@ -155,28 +157,29 @@ def lines(counts, seconds, release):
             REASONS.get(reason, str(reason)), rate(of_l1[reason]), rate(reflected),
             rate(max(counts.of_l2[reason] - reflected, 0)))
     yield ''
-    yield '%-44s %12s %14s' % ('what kvm-intel-fast touches', 'a second', 'share of all')
+    yield '%-50s %12s %14s' % ('what kvm-intel-fast touches', 'a second', 'share of all')
     fields = of_l1[VMREAD] + of_l1[VMWRITE]
     switches = round_trips + sum(counts.to_l1.values())
     debugctl = min(counts.debugctl, of_l1[31])
     rows = (('switches between L1 and L2: cheaper', switches),
-            ("L1's VMREADs and VMWRITEs: most are left out", fields),
+            ("L1's VMREADs and VMWRITEs: if the CPU can shadow", fields),
             ("L1's reads of IA32_DEBUGCTL: left out", debugctl),
             ('others: not touched', max(whole - switches - fields - debugctl, 0)))
     for title, number in rows:
-        yield '%-44s %12s %14s' % (title, rate(number), share(number, whole))
-    yield 'The switches are those of: %s.' % ', '.join(name for name, *_ in PARTS)
-    yield 'The VMREADs and VMWRITEs are those of: choice of shadowed fields.'
-    yield ''
+        yield '%-50s %12s %14s' % (title, rate(number), share(number, whole))
+    yield from wrapped('A switch is touched by: %s. A VMREAD or VMWRITE by the choice of shadowed '
+                       'fields, unless the CPU cannot shadow its field.' % ', '.join(
+                           name for name, *_ in PARTS))
     bench = bench_of(release)
-    if bench:
-        yield 'In the emulator an L2 CPUID takes %s instructions of L0 and L1 under stock, %s under ' \
-            'fast' % bench[1:]
-        yield '(Linux %s, the cheapest L1). How many cycles it is here, kvm-intel-fast measure says.' \
-            % bench[0]
-    else:
-        yield 'The bench has no figure of this kernel line.'
+    yield from wrapped(
+        'In the emulator an L2 CPUID takes %s instructions of L0 and L1 under stock, %s under fast '
+        '(Linux %s, the cheapest L1). How many cycles that is here, kvm-intel-fast measure says.' % (
+            bench[1], bench[2], bench[0]) if bench else
+        'The bench has no figure of this kernel line.')
 
+
+def wrapped(text):
+    return ['', *textwrap.wrap(text, WIDTH)]
 
 
 def estimate(options):

@@ -31,7 +31,7 @@ TITLES = {
     'zoo_kvm': 'CPUID, VMCS accesses as KVM', 'zoo_haxm': 'CPUID, VMCS accesses as HAXM',
     'zoo_rewrite_all_host': 'CPUID, host state rewritten', 'zoo_walk': 'CPUID, all fields accessed',
 }
-QUICK = (L1_ROW, 'cpuid', 'vmcall', 'zoo_kvm')
+QUICK = (L1_ROW, 'cpuid', 'zoo_kvm')
 # The talk of 2017, on a Broadwell: Linux as L1, CPUID in a loop.
 TALK = {L1_ROW: 768, 'cpuid': 18830}
 SAID = re.compile(r'^row (\S+) iterations (\d+) ticks (\d+)$', re.M)

@@ -61,31 +61,19 @@ echo "ok 1 - good"
 END
 
 refusals() {
-	! /python3 -c 'import os, sys
-os.setuid(1)
-os.execv("/python3", ["/python3", "/project/scripts/kvm-intel-fast", "check", "--out", "/tmp/x"])' \
-		> /tmp/log 2>&1 && says "not root" && says "^  to do: "
-	ok $? "refused: not root"
 	sleep 1000 3< /dev/kvm &
 	refuses "virtual machines are running" check --kit /work/good --module /fast.ko
 	ok $? "refused: a VM runs"
 	kill $!
 	wait $! 2> /dev/null
-	grep -v vmx /proc/cpuinfo > /tmp/cpuinfo
-	mount -o bind /tmp/cpuinfo /proc/cpuinfo
-	refuses "does not offer VMX" measure --kit /work/good --module /fast.ko
-	ok $? "refused: no VMX"
-	umount /proc/cpuinfo
 	refuses "no kvm-intel-fast is installed" check --kit /work/good
 	ok $? "refused: no module"
-	refuses "test programs are not here" check --module /fast.ko
-	ok $? "refused: no programs"
 }
 
 good() {
 	find / -xdev ! -path '/work/*' ! -path '/tmp/*' ! -path '/out/*' | sort > /tmp/before
-	tool check --quick --seeds 3 --kit /work/quick --module /fast.ko --out /work/out.tar.gz &&
-		says "^check: GOOD: .*1 tests .*3 random programs, [0-9]{4,} lines .*; stock is loaded$" && is_stock
+	tool check --quick --seeds 2 --kit /work/quick --module /fast.ko --out /work/out.tar.gz &&
+		says "^check: GOOD: .*1 tests .*2 random programs, [0-9]{4,} lines .*; stock is loaded$" && is_stock
 	ok $? "check: good"
 	cp /tmp/log /out/check.txt
 	find / -xdev ! -path '/work/*' ! -path '/tmp/*' ! -path '/out/*' | sort > /tmp/after
@@ -163,10 +151,30 @@ measures() {
 	tool measure --quick --kit /kit --module /fast.ko --out /work/out.tar.gz && is_stock &&
 		says "^L2 CPUID +[0-9,]+ [^ ]+ [0-9]+ +[0-9,]+ [^ ]+ [0-9]+ +[0-9]+%" &&
 		says "^VMREAD, natural width +[1-9]" && says "^VM exit.* [1-9][0-9]* " &&
-		says "^measure: 4 rows, 2 times each .*; stock is loaded$"
+		says "^measure: 3 rows, 2 times each .*; stock is loaded$"
 	ok $? "measure"
 	cp /tmp/log /out/measure.txt
 	cp /work/out.tar.gz /out/measure.tar.gz
+}
+
+# In Debian's kernel, which has trace events, and /fast.ko for it.
+estimates() {
+	tool estimate --seconds 0.5 && says "no VM entered an L2 meanwhile"
+	ok $? "estimate: no nested VM"
+	while :; do /kit/exit_bench nested zoo_haxm zoo_haxm cpuid; done > /dev/null 2>&1 &
+	bench=$!
+	tool estimate --seconds 2 && says "^CPUID +[0-9]+ +[1-9][0-9,]+ +[0-9]$" &&
+		says "^VMREAD +[1-9][0-9,]+ +0 +0$" && says "^VMRESUME +[1-9][0-9,]+ +0 +0$" &&
+		says "^others: not touched +[0-9,]+ +[0-9]\.[0-9]%$" && says "takes [0-9,]+ instructions"
+	ok $? "estimate: exits by reason and level, and what is touched"
+	cp /tmp/log /out/estimate.txt
+	# L1 resumes L2 as often as L1 gets an exit of L2, within the exits of half a millisecond.
+	awk '{ gsub(",", "") } $1 == "VMRESUME" { resumes = $2 } / handled by L1$/ { exits = $(NF - 3) }
+	     END { d = resumes - exits; exit !(exits > 100 && d * d < 100 + exits * exits / 400) }' /tmp/log
+	ok $? "estimate: as many VMRESUMEs as exits of L2 that L1 handles"
+	[ -z "$(ls /sys/kernel/debug/tracing/instances)" ]
+	ok $? "estimate leaves no trace instance"
+	kill $bench
 }
 
 # The machine resets: the test switches it off, once what was noted has reached the disk.
@@ -190,11 +198,11 @@ reset_ends() {
 	cp /tmp/log /out/reset.txt
 }
 
+# Without one that takes long here
 mkdir /work/quick
 ln -s /kit/* /work/quick
-grep -v switch_test /kit/list > /tmp/list
 rm /work/quick/list
-mv /tmp/list /work/quick/list
+grep -v switch_test /kit/list > /work/quick/list
 for part; do
 	$part
 done

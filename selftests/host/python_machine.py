@@ -9,7 +9,6 @@ import sys
 import tempfile
 
 from scripts import TOP
-from selftests.lab import project
 
 PYTHON = os.path.realpath('/usr/bin/python3')       # of Debian, whose libraries the machine gets
 FOLDERS = ('collections', 'concurrent', 'encodings', 'importlib', 'json', 'lib-dynload', 're',
@@ -18,8 +17,8 @@ COMMAND = ('__init__.py', 'command.py', 'host.py', 'kvm-intel-fast', 'load', 'ha
 
 
 @contextlib.contextmanager
-def files(kernel):
-    """{path here: path in the machine}: Python, the command, /tap.sh, and /fast.ko of a kernel."""
+def files():
+    """{path here: path in the machine}: Python, the command, and /tap.sh."""
     version = 'python%d.%d' % sys.version_info[:2]
     work = tempfile.mkdtemp()
     folder, scripts = os.path.join(work, version), os.path.join(work, 'scripts')
@@ -37,7 +36,8 @@ def files(kernel):
         subprocess.run([PYTHON, '-m', 'compileall', '-qq', '--invalidation-mode', 'unchecked-hash',
                         folder, scripts], check=True)
         yield {PYTHON: '/python3', folder: os.path.join('/usr/lib', version),
-               scripts: '/project/scripts', project.module(kernel): '/fast.ko',
+               scripts: '/project/scripts',
+               os.path.join(TOP, 'Documentation', 'kernels.md'): '/project/Documentation/kernels.md',
                os.path.join(TOP, 'selftests', 'tap.sh'): '/tap.sh'}
     finally:
         shutil.rmtree(work)

@@ -74,7 +74,7 @@ static inline u32 controls(u32 msr, u32 wanted)
 {
 	u64 allowed = msr_value(msr);
 
-	return (wanted | (u32)allowed) & allowed >> 32;
+	return (wanted | (u32)allowed) & (allowed >> 32);
 }
 
 static inline void write_segment(unsigned int index, u16 selector, u64 base, u32 rights)

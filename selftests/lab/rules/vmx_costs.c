@@ -150,6 +150,7 @@ static u64 cost_##name(void)							\
 	}									\
 	return now() - begin;							\
 }
+
 COSTS(COST)
 #undef COST
 
