@@ -275,6 +275,9 @@ def findings(host):
         yield ('the CPU lacks UMIP: KVM emulates it when L1 uses it, and then L1 exits at each '
                'access to its descriptor tables',
                'hide it from L1, as with QEMU: -cpu host,-umip')
+    if os.path.exists(host.path('var/lib/kvm-intel-fast/unfinished')):
+        yield ('a check or measure runs, or did not come to its end',
+               'wait for it; else kvm-intel-fast check says what it was doing')
     for vm in host.vms():
         for subject, number in mismatches(vm['counters']).items():
             yield ('verify=1 found %d mismatches of "%s" in the VM %s'

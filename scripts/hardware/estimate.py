@@ -188,8 +188,9 @@ def estimate(options):
     if os.geteuid():
         raise SetupError('not root', 'root, to count trace events', 'use sudo')
     if host.loaded() != 'stock':
-        raise SetupError('%s is loaded' % {'fast': 'kvm-intel-fast', 'none': 'no kvm_intel'}[
-            host.loaded()], "stock's kvm_intel, with VMs running",
-                         'kvm-intel-fast status shows what fast does; kvm-intel-fast unload')
+        found, remedy = {
+            'fast': ('kvm-intel-fast', 'kvm-intel-fast status says what it does; or unload it'),
+            'none': ('no kvm_intel', 'modprobe kvm_intel, and start the VMs')}[host.loaded()]
+        raise SetupError('%s is loaded' % found, "stock's kvm_intel, with VMs running", remedy)
     print('\n'.join(lines(count(host, options.seconds), options.seconds, host.release())))
     return 0

@@ -81,7 +81,7 @@ def watch(read, command, take_over):
             elif word == b'program':
                 group = int(number)
         if not more:
-            why = 'it was killed'
+            why = 'it was killed or failed'
             break
     if group:
         kill_group(group)

@@ -20,6 +20,7 @@ from scripts.hardware.record import Record, describe
 
 KITS = (os.path.join(TOP, 'build', 'kit'), '/usr/local/lib/kvm-intel-fast/kit')
 LOAD_LIMIT = 60                 # seconds
+UNUSED_LIMIT = 10
 # What programs of the kit change of the host
 KEPT = ('/sys/kernel/mm/transparent_hugepage/enabled',
         '/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs')
@@ -208,6 +209,9 @@ class Runs:
         self.loads += 1
         self.record.note('step', name='load', variant=variant, limit=LOAD_LIMIT)
         self.guard.step(LOAD_LIMIT)
+        end = time.monotonic() + UNUSED_LIMIT       # the last VM may take a moment to go
+        while self.host.users() and time.monotonic() < end:
+            time.sleep(0.1)
         good, said = run_load(*words)
         self.look_at_log('load-%d' % self.loads)
         self.record.note('loaded', variant=variant, good=good, said=said,

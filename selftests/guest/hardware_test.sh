@@ -70,15 +70,24 @@ refusals() {
 	ok $? "refused: no module"
 }
 
+# All files of the system, and the settings that programs of the kit know of
+host_as_it_is() {
+	find / -xdev ! -path '/work/*' ! -path '/tmp/*' ! -path '/out/*' | sort
+	grep . /sys/kernel/mm/transparent_hugepage/enabled /sys/kernel/mm/ksm/run \
+		/sys/kernel/mm/ksm/sleep_millisecs \
+		/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
+}
+
 good() {
-	find / -xdev ! -path '/work/*' ! -path '/tmp/*' ! -path '/out/*' | sort > /tmp/before
+	echo always > /sys/kernel/mm/transparent_hugepage/enabled
+	host_as_it_is > /tmp/before
 	tool check --quick --seeds 2 --kit /work/quick --module /fast.ko --out /work/out.tar.gz &&
 		says "^check: GOOD: .*1 tests .*2 random programs, [0-9]{4,} lines .*; stock is loaded$" && is_stock
 	ok $? "check: good"
 	cp /tmp/log /out/check.txt
-	find / -xdev ! -path '/work/*' ! -path '/tmp/*' ! -path '/out/*' | sort > /tmp/after
+	host_as_it_is > /tmp/after
 	diff /tmp/before /tmp/after > /tmp/log
-	ok $? "check leaves no file but its archive"
+	ok $? "check leaves no file but its archive, and the settings as they were"
 	tar -xzOf /work/out.tar.gz > /tmp/all
 	in_report '"good": true' && in_report '"module": "fast-' && in_report "$(uname -r)" &&
 		in_report '"microcode": "0x' && ! grep -q secretname /tmp/all
@@ -108,7 +117,7 @@ killed() {
 	is_fast && kill -KILL $check
 	wait $check 2> /dev/null
 	wait_for_report 30
-	is_stock && in_report "NOT FINISHED: it was killed, under fast with verify=1, during own_test; stock is loaded" &&
+	is_stock && in_report "NOT FINISHED: it was killed or failed, under fast with verify=1, during own_test; stock is loaded" &&
 		says "^check: NOT FINISHED: it was killed" && ! pgrep -f own_test > /dev/null
 	ok $? "check is killed: the watchdog puts stock back"
 	cp /tmp/log /out/killed.txt
