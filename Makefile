@@ -90,6 +90,17 @@ package-test:
 		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/package_test.sh $$suite || exit; \
 	done
 
+# The programs that "kvm-intel-fast check" and "measure" run on a host with VMX, in build/kit/
+.PHONY: kit
+kit:
+	@command -v python3 > /dev/null || selftests/setup
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/kit
+
+# These commands with the emulated machine as the host
+.PHONY: hardware-test
+hardware-test:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/hardware_test
+
 .PHONY: bench test
 # They build other projects, to which our flags mean nothing.  What else is missing than
 # python3 they install themselves, once they know that they are well called.
@@ -156,6 +167,8 @@ help:
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
 	@echo 'make deb      build the Debian packages, in build/deb/'
 	@echo 'make package-test  install, upgrade and remove them in Debian 12 and 13 (SUITES=)'
+	@echo 'make kit      the programs for kvm-intel-fast check and measure, in build/kit/'
+	@echo 'make hardware-test  kvm-intel-fast check, measure and estimate in the emulated machine'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute;'
 	@echo '              PART=exits, PART=workloads, PART=xen: one part)'
 	@echo 'make test     run all tests'

@@ -125,7 +125,7 @@ class Host:
                 for name, parameter, bit in OPTIMISATIONS}
 
     def vms(self):
-        """[{vm, process, vcpus, nested_entries, format, counters}], of VMs with a counter file"""
+        """[{vm, process, vcpus, nested_entries, format, counters, by_vcpu}], of VMs with counters"""
         vms = []
         for path in self.glob('sys/kernel/debug/kvm/*-*/kvm_intel_fast'):
             folder = os.path.dirname(path)
@@ -143,8 +143,20 @@ class Host:
                 'nested_entries': int(entries) if entries and entries.isdigit() else None,
                 'format': counters.pop('format', 0),
                 'counters': counters,
+                'by_vcpu': self.by_vcpu(folder),
             })
         return vms
+
+    def by_vcpu(self, folder):
+        """{number of a vCPU: its counters, and nested_run}"""
+        lines = (self.read(folder, 'kvm_intel_fast_vcpus') or '').splitlines()
+        if lines[:1] != ['format %d' % FORMAT]:
+            return {}
+        table = {words[0]: words[1:] for words in map(str.split, lines[1:])}
+        numbers = table.pop('vcpu', [])
+        # A vCPU that came meanwhile has not all of them.
+        return {int(number): {name: int(values[i]) for name, values in table.items()
+                              if i < len(values)} for i, number in enumerate(numbers)}
 
     def cpu(self):
         """(flags, VMX flags) of the first CPU"""
@@ -208,6 +220,11 @@ def prometheus(state):
     lines += ['kvm_intel_fast_nested_entries_total{vm=%s} %d'
               % (label(vm['vm']), vm['nested_entries'])
               for vm in state['vms'] if vm['nested_entries'] is not None]
+    lines += ['# HELP kvm_intel_fast_vcpu_nested_entries_total VM entries to L2, of a vCPU.',
+              '# TYPE kvm_intel_fast_vcpu_nested_entries_total counter']
+    lines += ['kvm_intel_fast_vcpu_nested_entries_total{vm=%s,vcpu="%d"} %d'
+              % (label(vm['vm']), number, counters.get('nested_run', 0))
+              for vm in state['vms'] for number, counters in vm['by_vcpu'].items()]
     lines += ['# HELP kvm_intel_fast_count_total A counter of vmx/counters.h, of a VM.',
               '# TYPE kvm_intel_fast_count_total counter']
     lines += ['kvm_intel_fast_count_total{vm=%s,counter=%s} %d'
@@ -259,6 +276,9 @@ def findings(host):
         yield ('the CPU lacks UMIP: KVM emulates it when L1 uses it, and then L1 exits at each '
                'access to its descriptor tables',
                'hide it from L1, as with QEMU: -cpu host,-umip')
+    if os.path.exists(host.path('var/lib/kvm-intel-fast/unfinished')):
+        yield ('a check or measure runs, or did not come to its end',
+               'wait for it; else kvm-intel-fast check says what it was doing')
     for vm in host.vms():
         for subject, number in mismatches(vm['counters']).items():
             yield ('verify=1 found %d mismatches of "%s" in the VM %s'

@@ -23,7 +23,7 @@ LEFT_OUT = {
     'lab': NO_L2, 'kvm-lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
     'ab': OTHER, 'bisect': OTHER, 'mutants': OTHER,
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
-    **dict.fromkeys(('package', 'status'), 'runs what `bench` does'),
+    **dict.fromkeys(('package', 'status', 'hardware'), 'runs what `bench` does'),
     'upstream': 'runs what `switch-fast` does',
     **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}
 

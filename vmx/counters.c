@@ -2,6 +2,8 @@
 /*
  * debugfs file kvm/<pid>-<fd>/kvm_intel_fast: a line "format 1", then the counters of one
  * VM, a line "name value" each, summed over its vCPUs.  New counters leave the format as it is.
+ * In kvm_intel_fast_vcpus each line has a value for each vCPU instead; after "format 1" come
+ * the lines "vcpu", with the vCPUs' numbers, and "nested_run".
  *
  * Invariant: a reader never sees a freed vCPU.  kvm.ko removes the VM's debugfs
  * directory, and waits for readers, before it frees a vCPU that is online.  A vCPU
@@ -42,15 +44,38 @@ static int kvm_intel_fast_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast);
 
+static int kvm_intel_fast_vcpus_show(struct seq_file *file, void *unused)
+{
+	struct kvm *kvm = file->private;
+	struct kvm_vcpu *vcpu;
+	int n, i;
+
+	seq_puts(file, "format 1\nvcpu");
+	fast_for_each_online_vcpu(i, vcpu, kvm)
+		seq_printf(file, " %d", vcpu->vcpu_id);
+	seq_puts(file, "\nnested_run");
+	fast_for_each_online_vcpu(i, vcpu, kvm)
+		seq_printf(file, " %llu", (u64)READ_ONCE(fast_nested_entries(vcpu)));
+	for (n = 0; n < ARRAY_SIZE(names); n++) {
+		seq_printf(file, "\n%s", names[n]);
+		fast_for_each_online_vcpu(i, vcpu, kvm)
+			seq_printf(file, " %llu",
+				   READ_ONCE(((const u64 *)&to_vmx(vcpu)->fast.counters)[n]));
+	}
+	seq_putc(file, '\n');
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(kvm_intel_fast_vcpus);
+
 /**
- * fast_counters_show_in_debugfs - create the VM's counter file, once
+ * fast_counters_show_in_debugfs - create the VM's counter files, once
  * @kvm: the VM; its first vCPU is being created
  *
  * A VM without a debugfs directory (debugfs off, or a name clash) goes without
- * the file, as it goes without KVM's own statistics.
+ * the files, as it goes without KVM's own statistics.
  *
  * Context: process context, may sleep; callers may race for the same VM.
- * Return: true if this call created the file.
+ * Return: true if this call created them.
  */
 bool fast_counters_show_in_debugfs(struct kvm *kvm)
 {
@@ -60,5 +85,7 @@ bool fast_counters_show_in_debugfs(struct kvm *kvm)
 		return false;
 	debugfs_create_file("kvm_intel_fast", 0444, kvm->debugfs_dentry, kvm,
 			    &kvm_intel_fast_fops);
+	debugfs_create_file("kvm_intel_fast_vcpus", 0444, kvm->debugfs_dentry, kvm,
+			    &kvm_intel_fast_vcpus_fops);
 	return true;
 }

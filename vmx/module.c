@@ -4,11 +4,15 @@
  * module, VM and vCPU.
  */
 #include <linux/module.h>
+#include <asm/msr.h>
+#include <asm/vmx.h>
 
 #include "vmx/hooks.h"
 #include "nested/pages_notifier.h"
 
-MODULE_VERSION("fast-0.1");
+#define FAST_VERSION	"fast-0.1"
+
+MODULE_VERSION(FAST_VERSION);
 MODULE_DESCRIPTION("KVM for Intel VMX with cheap nested virtualisation (kvm-intel-fast)");
 
 /* The stock parameters carry no description of their own. */
@@ -42,6 +46,40 @@ MODULE_PARM_DESC(enlightened_vmcs, "Use the enlightened VMCS when running on Hyp
 FAST_PARAMS_OF_LINE(DESC)
 #undef DESC
 
+/* What an optimisation, or a cheap L2, needs of the CPU. */
+static const struct {
+	const char *name;
+	u32 controls;
+} wanted[] = {
+	{ "VMCS shadowing", SECONDARY_EXEC_SHADOW_VMCS },
+	{ "APICv", SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY },
+	{ "EPT", SECONDARY_EXEC_ENABLE_EPT },
+	{ "unrestricted guest", SECONDARY_EXEC_UNRESTRICTED_GUEST },
+	{ "VPID", SECONDARY_EXEC_ENABLE_VPID },
+};
+
+/* One line: the version, the parameters in force, and what the CPU lacks. */
+static void __init say_loaded(void)
+{
+	u64 controls = 0;
+	char lacks[80];
+	size_t n = 0;
+	int i;
+
+	/* Stock has yet to read it.  The upper half has the controls that may be 1. */
+	fast_rdmsr_safe(MSR_IA32_VMX_PROCBASED_CTLS2, &controls);
+	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+		if (((controls >> 32) & wanted[i].controls) != wanted[i].controls)
+			n += scnprintf(lacks + n, sizeof(lacks) - n, "%s%s", n ? ", " : "",
+				       wanted[i].name);
+	if (!boot_cpu_has(X86_FEATURE_UMIP))
+		n += scnprintf(lacks + n, sizeof(lacks) - n, "%sUMIP", n ? ", " : "");
+
+	pr_info("kvm-intel-fast: %s, verify=%d debugctl_passthrough=%d msr_bitmap_cache=%d page_cache=%d shadow_copy=%d adaptive_shadow=%d fast_switch_parts=%#lx; the CPU lacks: %s\n",
+		FAST_VERSION, fast_verify(), debugctl_passthrough, msr_bitmap_cache, page_cache,
+		shadow_copy, adaptive_shadow, fast_switch_mask(), n ? lacks : "nothing");
+}
+
 /**
  * fast_init - set up the module when it is loaded
  *
@@ -52,6 +90,7 @@ void __init fast_init(void)
 	if (FAST_UNREVIEWED)
 		pr_warn("kvm-intel-fast: nobody reviewed the stock code of this kernel that the module rests on\n");
 	fast_params_init();
+	say_loaded();
 	if (FAST_HAS(user_return))
 		user_return_init();
 }

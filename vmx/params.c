@@ -63,3 +63,14 @@ void __init fast_params_init(void)
 		if (!(fast_switch_parts & BIT(part)))
 			static_branch_disable(&fast_switch_key[part]);
 }
+
+/**
+ * fast_switch_mask - which parts of a switch are left out
+ *
+ * Context: after fast_params_init().
+ * Return: a bit for each enum fast_switch_part.
+ */
+unsigned long __init fast_switch_mask(void)
+{
+	return fast_switch_parts;
+}

@@ -60,5 +60,6 @@ static __always_inline bool fast_switch_does(enum fast_switch_part part)
 }
 
 void fast_params_init(void) __init;
+unsigned long fast_switch_mask(void) __init;
 
 #endif /* KVM_INTEL_FAST_PARAMS_H */

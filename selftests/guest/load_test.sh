@@ -44,6 +44,9 @@ ok $? "also on the way back"
 stock_with
 load /fast.ko verify=1 nested=0 && is_fast && value verify Y && value nested N
 ok $? "parameters given on the command line win"
+dmesg | tail -n 5 > /tmp/log
+grep -q "kvm-intel-fast: fast-[0-9.]*, verify=1 .*page_cache=1 .*fast_switch_parts=0x[0-9a-f]*f; the CPU lacks: UMIP$" /tmp/log
+ok $? "the kernel's log says version, options and what the CPU lacks"
 load /fast.ko && is_fast && value verify Y
 ok $? "fast replaces fast, for an update"
 load stock && is_stock

@@ -34,6 +34,12 @@ done
 tool status && says "VM $bench-[0-9]+ \(exit_bench\), 1 vCPUs, [0-9,]+ nested entries" &&
 	says "^  consistency checks +[0-9,]*[1-9]" && says "^  MMU roles +[0-9,]*[1-9]"
 ok $? "status: a VM with an L2"
+tool status --vcpus && says "^  vCPU 0, [0-9,]+ nested entries" &&
+	[ "$(grep -cE '^  MMU roles +[0-9,]*[1-9]' /tmp/log)" = 2 ] &&
+	awk '$1 == "format" || $1 == "vcpu" || $1 == "nested_run" { next }
+	     NR == FNR { sum[$1] = $2; next } { n++; bad += sum[$1] != $2 } END { exit !n || bad }' \
+		/sys/kernel/debug/kvm/*-*/kvm_intel_fast /sys/kernel/debug/kvm/*-*/kvm_intel_fast_vcpus
+ok $? "status --vcpus: of one vCPU the same as of its VM"
 tool status --json && /python3 -c 'import json
 vm = json.load(open("/tmp/log"))["vms"][0]
 assert vm["format"] == 1 and vm["nested_entries"] > 20 and vm["counters"]["checks_hits"] > 0'

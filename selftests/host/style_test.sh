@@ -42,14 +42,15 @@ sparse_is_clean() {
 }
 
 # The modules that the machines' kernels load beside ours.
-others="selftests/guest/field_walk_l1.c selftests/lab/rules/vmx_rules.c"
+others="selftests/guest/field_walk_l1.c $(echo selftests/lab/rules/*.[ch])"
 
 others_are_clean() {
 	local out
 	cp $others "$work" || return 1
 	# As in lab/rules/Kbuild: a VM exit arrives in the middle of a function.
-	printf '%s\n' "obj-m := field_walk_l1.o vmx_rules.o" \
-		"OBJECT_FILES_NON_STANDARD_vmx_rules.o := y" > "$work/Kbuild"
+	printf '%s\n' "obj-m := field_walk_l1.o vmx_rules.o vmx_costs.o" \
+		"OBJECT_FILES_NON_STANDARD_vmx_rules.o := y" \
+		"OBJECT_FILES_NON_STANDARD_vmx_costs.o := y" > "$work/Kbuild"
 	out=$(make -C "$kdir" M="$work" C=2 modules 2>&1) || { echo "$out"; return 1; }
 	grep -q CHECK <<< "$out" || { echo "sparse did not run"; return 1; }
 	! grep -E "$work/.*(warning|error):" <<< "$out"

@@ -43,7 +43,7 @@ def setup(kind=''):
 def version():
     """What /sys/module/kvm_intel/version says of our module."""
     with open(os.path.join(TOP, 'vmx', 'module.c'), encoding='ascii') as file:
-        return re.search(r'MODULE_VERSION\("(.*?)"\)', file.read()).group(1)
+        return re.search(r'FAST_VERSION\s+"(.*?)"', file.read()).group(1)
 
 
 @functools.lru_cache(maxsize=None)

@@ -37,10 +37,10 @@ def read_run(path):
 
 
 def read(path):
-    """The figures in a file of the bench (or of bisect, or bare ones)."""
+    """The figures in a file of the bench (or of bisect, or bare ones), or of "measure"."""
     content = load(path)
     found = content.get('per_iteration', content) if isinstance(content, dict) else None
-    if not found or 'l0_instructions' not in found or 'symbols' not in found:
+    if not found or 'ticks' not in found or 'symbols' not in found:
         raise SetupError('%s holds no figures; expected a file of build/bench' % path)
     return found
 
@@ -95,16 +95,31 @@ def changed(before, after, least=0.005):
 
 
 def figures_changed(before, after):
-    """The same of all figures, the dearest kinds of work in the order of the bench."""
-    return changed(flat(before), flat(after))
+    """The same of all figures, the dearest kinds of work in the order of the bench.
+
+    Of a host with VMX only cycles are known."""
+    before, after = flat(before), flat(after)
+    if ('l0_instructions' in before) != ('l0_instructions' in after):
+        before, after = ({name: side[name] for name in side if name in other}
+                         for side, other in ((before, after), (after, before)))
+    return changed(before, after)
+
+
+def total(figures):
+    """(name, value) of what sums a set up: cycles are all that "measure" knows of a host."""
+    name = 'l0_instructions' if 'l0_instructions' in figures else 'ticks'
+    return name, figures[name]
 
 
 def symbols_changed(before, after, least=0.5):
-    """The same of L0's functions, in instructions."""
+    """The same of L0's functions, in instructions; nothing if one set knows none."""
+    if not before['symbols'] or not after['symbols']:
+        return []
     return changed(dict(map(tuple, before['symbols'])), dict(map(tuple, after['symbols'])), least)
 
 
 def dearer(before, after, tolerance, names=COSTS):
     """[(name, before, after)] of the costs that grew by more than tolerance (0.01: 1%)."""
-    found = [(name, metric(before, name), metric(after, name)) for name in names]
+    found = [(name, metric(before, name), metric(after, name)) for name in names
+             if '.' in name or name in before and name in after]
     return [row for row in found if row[2] > row[1] * (1 + tolerance) + SLACK]

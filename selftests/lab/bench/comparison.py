@@ -33,7 +33,7 @@ class Pair:
         """(figures, functions) that are not small, or all."""
         if everything:
             return self.figures, self.functions
-        least = 0.0005 * self.before['l0_instructions']
+        least = 0.0005 * compare.total(self.before)[1]
         return ([row for row in self.figures if not small(*row)],
                 [row for row in self.functions if abs(row[2] - row[1]) >= least])
 
@@ -95,13 +95,17 @@ class Comparison:
         return lines
 
     def sets(self, everything):
-        """(header, rows): the instructions of L0 of each set that differs."""
-        found = [(pair.name, *(side['l0_instructions'] for side in (pair.before, pair.after)))
+        """(header, rows): the instructions of L0, or the cycles, of each set that differs."""
+        names = {compare.total(side)[0] for pair in self.pairs
+                 for side in (pair.before, pair.after)}
+        name = 'l0_instructions' if names == {'l0_instructions'} else 'ticks'
+        found = [(pair.name, *(side[name] for side in (pair.before, pair.after)))
                  for pair in self.pairs if everything or pair.differs()]
         found.sort(key=lambda row: -abs(row[2] - row[1]))
         rows = [[name, tables.number(a), tables.number(b), signed(b - a), tables.percent(b, a)]
                 for name, a, b in found]
-        return [self.what + ', instructions of L0', *self.labels, 'difference', 'change'], rows
+        title = {'l0_instructions': ', instructions of L0', 'ticks': ', ticks'}[name]
+        return [self.what + title, *self.labels, 'difference', 'change'], rows
 
     def changes(self, title, kind, everything):
         """(header, rows) of all pairs' figures or functions, the largest change first."""

@@ -16,6 +16,7 @@ from . import figures, tables
 VARIANTS = ('2017', 'stock', 'fast')
 # An L2 exit whose call stacks are shown.
 FLAME_ROW = 'cpuid'
+HARDWARE = 'hardware'
 NARROWEST = 0.0005      # of the graph's width, for a frame to be drawn
 
 STYLE = '''
@@ -226,7 +227,8 @@ def html_tables(found):
 
 def page(all_runs):
     """The whole page as text, of a list of the bench's runs."""
-    runs = tables.Runs(all_runs)
+    emulated = [run for run in all_runs if not tables.is_of_hardware(run)]
+    runs = tables.Runs(emulated)
     l1s = [l1 for l1 in ('linux', 'selftest', 'xen') if runs.get(l1, FLAME_ROW, 'off', 'stock')]
     body = [bars(runs), *[flame_graphs(runs, l1) for l1 in l1s], html_tables(tables.tables(all_runs))]
     return '\n'.join([
@@ -237,7 +239,7 @@ def page(all_runs):
         'style-src \'unsafe-inline\'; script-src \'unsafe-inline\'">',
         '<title>kvm-intel-fast: bench</title><style>%s</style></head><body>' % STYLE,
         '<h1>kvm-intel-fast: stock and fast, side by side</h1>',
-        conclusion(runs), about(all_runs),
+        conclusion(runs), about(emulated),
         '<p class="dim">Counts of an emulator: the same each time, and not cycles. A VMREAD '
         'counts as much as an addition here, a VM exit not at all; see '
         'Documentation/measuring.md. The figures of the talk of 2017 are cycles.</p>',
@@ -246,8 +248,10 @@ def page(all_runs):
 
 
 def write(directory):
-    """Read the bench's JSON in directory, write report.html beside it; its path."""
-    runs = figures.read_runs(directory)
+    """Read the bench's JSON in directory, write report.html beside it; its path.
+
+    What "kvm-intel-fast measure" said of other machines is in its folder HARDWARE."""
+    runs = figures.read_runs(directory) + figures.read_runs(os.path.join(directory, HARDWARE))
     order = list(tables.ROWS)
     runs.sort(key=lambda run: (run['l1'] == 'linux', run['mitigations'] != 'off',
                                order.index(run['row']) if run['row'] in order else len(order)))

@@ -22,8 +22,8 @@ import sys
 from scripts import command
 from . import config
 
-NAMES = ('run', 'shell', 'bench', 'ab', 'test', 'bisect', 'compare', 'export', 'history',
-         'fetch', 'kernel', 'man', 'completion')
+NAMES = ('run', 'shell', 'bench', 'ab', 'test', 'bisect', 'compare', 'hardware', 'export',
+         'history', 'fetch', 'kernel', 'man', 'completion')
 FAILED = 2
 DESCRIPTION = """Measure, test, and bisect KVM in an emulated machine with VMX.
 

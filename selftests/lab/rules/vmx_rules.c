@@ -13,21 +13,15 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpumask.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/workqueue.h>
 #include <asm/cpufeature.h>
-#include <asm/desc.h>
-#include <asm/msr.h>
-#include <asm/segment.h>
-#include <asm/tlbflush.h>
-#include <asm/vmx.h>
+
+#include "vmx.h"
 
 #define FIELD		GUEST_SYSENTER_ESP
 #define VALUE		0xffff818283848586ull
-#define UNUSABLE	0x10000
 
 static char *rule = "none";
 module_param(rule, charp, 0444);
@@ -44,52 +38,6 @@ static __naked void guest_reads(void)
 static __naked void guest_calls(void)
 {
 	asm("vmcall");
-}
-
-static bool turn_on(void *page)
-{
-	u64 address = __pa(page);
-	bool failed;
-
-	asm volatile("vmxon %1" : "=@ccna"(failed) : "m"(address) : "memory");
-	return !failed;
-}
-
-static bool clear(void *page)
-{
-	u64 address = __pa(page);
-	bool failed;
-
-	asm volatile("vmclear %1" : "=@ccna"(failed) : "m"(address) : "memory");
-	return !failed;
-}
-
-static bool load(void *page)
-{
-	u64 address = __pa(page);
-	bool failed;
-
-	asm volatile("vmptrld %1" : "=@ccna"(failed) : "m"(address) : "memory");
-	return !failed;
-}
-
-static void write_field(unsigned long field, u64 value)
-{
-	asm volatile("vmwrite %1, %0" : : "r"(field), "rm"(value) : "cc");
-}
-
-static u64 read_field(unsigned long field)
-{
-	u64 value = 0;
-
-	asm volatile("vmread %1, %0" : "+r"(value) : "r"(field) : "cc");
-	return value;
-}
-
-static void turn_off(void)
-{
-	asm volatile("vmxoff" : : : "cc");
-	cr4_clear_bits(X86_CR4_VMXE);
 }
 
 /* Return: did it enter?  What the guest left in RAX goes to *rax. */
@@ -118,94 +66,6 @@ static noinline bool enter(bool launch, u64 *rax)
 	local_irq_restore(flags);
 	*rax = result;
 	return entered;
-}
-
-static u64 msr_value(u32 msr)
-{
-	u64 value;
-
-	rdmsrl(msr, value);
-	return value;
-}
-
-static u32 controls(u32 msr, u32 wanted)
-{
-	u32 low, high;
-
-	rdmsr(msr, low, high);
-	return (wanted | low) & high;
-}
-
-static void write_segment(unsigned int index, u16 selector, u64 base, u32 rights)
-{
-	write_field(GUEST_ES_SELECTOR + 2 * index, selector);
-	write_field(GUEST_ES_BASE + 2 * index, base);
-	write_field(GUEST_ES_LIMIT + 2 * index, rights == 0x8b ? 0x67 : 0xffffffff);
-	write_field(GUEST_ES_AR_BYTES + 2 * index, rights);
-}
-
-/* The task state segment's base is in the descriptor that TR selects. */
-static u64 tr_base(u64 gdt, u16 selector)
-{
-	const struct ldttss_desc *tss = (void *)gdt + selector;
-
-	return tss->base0 | (u64)tss->base1 << 16 | (u64)tss->base2 << 24 | (u64)tss->base3 << 32;
-}
-
-/* The current VMCS: host and guest are this CPU as it is; the guest begins at RIP. */
-static void fill(void *rip, void *link)
-{
-	struct desc_ptr gdt, idt;
-	u16 tr;
-
-	native_store_gdt(&gdt);
-	store_idt(&idt);
-	asm("str %0" : "=r"(tr));
-	write_field(PIN_BASED_VM_EXEC_CONTROL, controls(MSR_IA32_VMX_TRUE_PINBASED_CTLS, 0));
-	write_field(CPU_BASED_VM_EXEC_CONTROL, controls(MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
-							CPU_BASED_ACTIVATE_SECONDARY_CONTROLS));
-	write_field(SECONDARY_VM_EXEC_CONTROL, controls(MSR_IA32_VMX_PROCBASED_CTLS2,
-							link ? SECONDARY_EXEC_SHADOW_VMCS : 0));
-	write_field(VM_EXIT_CONTROLS, controls(MSR_IA32_VMX_TRUE_EXIT_CTLS,
-					       VM_EXIT_HOST_ADDR_SPACE_SIZE));
-	write_field(VM_ENTRY_CONTROLS, controls(MSR_IA32_VMX_TRUE_ENTRY_CTLS, VM_ENTRY_IA32E_MODE));
-	write_field(VMREAD_BITMAP, __pa(bitmap));
-	write_field(VMWRITE_BITMAP, __pa(bitmap));
-	write_field(VMCS_LINK_POINTER, link ? __pa(link) : ~0ull);
-
-	write_field(HOST_CR0, read_cr0());
-	write_field(HOST_CR3, __read_cr3());
-	write_field(HOST_CR4, __read_cr4());
-	write_field(HOST_CS_SELECTOR, __KERNEL_CS);
-	write_field(HOST_SS_SELECTOR, __KERNEL_DS);
-	write_field(HOST_TR_SELECTOR, tr);
-	write_field(HOST_FS_BASE, msr_value(MSR_FS_BASE));
-	write_field(HOST_GS_BASE, msr_value(MSR_GS_BASE));
-	write_field(HOST_TR_BASE, tr_base(gdt.address, tr));
-	write_field(HOST_GDTR_BASE, gdt.address);
-	write_field(HOST_IDTR_BASE, idt.address);
-	write_field(HOST_IA32_SYSENTER_CS, msr_value(MSR_IA32_SYSENTER_CS));
-	write_field(HOST_IA32_SYSENTER_ESP, msr_value(MSR_IA32_SYSENTER_ESP));
-	write_field(HOST_IA32_SYSENTER_EIP, msr_value(MSR_IA32_SYSENTER_EIP));
-
-	write_field(GUEST_CR0, read_cr0());
-	write_field(GUEST_CR3, __read_cr3());
-	write_field(GUEST_CR4, __read_cr4());
-	write_field(GUEST_DR7, 0x400);
-	write_field(GUEST_RFLAGS, X86_EFLAGS_FIXED);
-	write_field(GUEST_RIP, (u64)rip);
-	write_segment(0, 0, 0, UNUSABLE);
-	write_segment(1, __KERNEL_CS, 0, 0xa09b);
-	write_segment(2, __KERNEL_DS, 0, 0xc093);
-	write_segment(3, 0, 0, UNUSABLE);
-	write_segment(4, 0, 0, UNUSABLE);
-	write_segment(5, 0, 0, UNUSABLE);
-	write_segment(6, 0, 0, UNUSABLE);
-	write_segment(7, tr, tr_base(gdt.address, tr), 0x8b);
-	write_field(GUEST_GDTR_BASE, gdt.address);
-	write_field(GUEST_GDTR_LIMIT, gdt.size);
-	write_field(GUEST_IDTR_BASE, idt.address);
-	write_field(GUEST_IDTR_LIMIT, idt.size);
 }
 
 static bool run(bool launch, u64 *rax)
@@ -311,7 +171,7 @@ static bool resume_of_clear(void)
 
 	clear(vmcs);
 	load(vmcs);
-	fill(guest_calls, NULL);
+	fill(guest_calls, 0, NULL, NULL);
 	return enter(false, &rax);
 }
 
@@ -321,7 +181,7 @@ static bool launch_of_launched(void)
 
 	clear(vmcs);
 	load(vmcs);
-	fill(guest_calls, NULL);
+	fill(guest_calls, 0, NULL, NULL);
 	return run(true, &rax) && enter(true, &rax);
 }
 
@@ -342,7 +202,7 @@ static bool link_loaded(void)
 	load(shadow);
 	clear(vmcs);
 	load(vmcs);
-	fill(guest_calls, shadow);
+	fill(guest_calls, 0, shadow, bitmap);
 	return enter(true, &rax);
 }
 
@@ -354,7 +214,7 @@ static bool link_on_another(void)
 	on_other(load_there, shadow);
 	clear(vmcs);
 	load(vmcs);
-	fill(guest_calls, shadow);
+	fill(guest_calls, 0, shadow, bitmap);
 	return enter(true, &rax);
 }
 
@@ -366,7 +226,7 @@ static bool loaded_after_link(void)
 	clear(shadow);
 	clear(vmcs);
 	load(vmcs);
-	fill(guest_calls, shadow);
+	fill(guest_calls, 0, shadow, bitmap);
 	if (!run(true, &rax))
 		return false;
 	on_other(load_there, shadow);
@@ -416,7 +276,7 @@ static bool none(void)
 	good = clear(shadow) && load(shadow);
 	write_field(FIELD, VALUE);
 	good = good && clear(shadow) && load(vmcs);
-	fill(guest_reads, shadow);
+	fill(guest_reads, 0, shadow, bitmap);
 	good = good && run(true, &rax) && rax == VALUE;
 	/* Active by the entry: it may be loaded, and read by the guest again after VMCLEAR. */
 	good = good && load(shadow) && read_field(FIELD) == VALUE;
@@ -451,15 +311,6 @@ static const struct {
 	{ "left_active", left_active },
 	{ "offline", offline },
 };
-
-static void *page(u32 revision)
-{
-	u32 *words = (void *)get_zeroed_page(GFP_KERNEL);
-
-	if (words)
-		*words = revision;
-	return words;
-}
 
 static long on_first(void *unused)
 {
