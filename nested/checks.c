@@ -94,12 +94,12 @@ static void gather_evmcs(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12,
 static bool evmcs_unchanged(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
 {
 	const struct checks_evmcs_inputs *in = &to_vmx(vcpu)->fast.checks.evmcs;
-	u64 different = in->address ^ fast_evmcs12_address(to_vmx(vcpu));
+	u64 different;
 
-#define FIELD(name) different |= in->name ^ vmcs12->name;
-	CHECKS_EVMCS_FIELDS(FIELD)
+#define FIELD(name) (in->name ^ vmcs12->name) |
+	different = CHECKS_EVMCS_FIELDS(FIELD) 0;
 #undef FIELD
-	return !different;
+	return !different && in->address == fast_evmcs12_address(to_vmx(vcpu));
 }
 
 /* Handles whatever is not a plain hit. */

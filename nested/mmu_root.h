@@ -14,7 +14,7 @@
  * | the MMU's root and its level | read each time | `mmu-root-of-l1` |
  * | the request | cleared when the root is loaded | `mmu-root-not-loaded` |
  * | other requests, which kvm.ko serves first | there is none, or kvm.ko serves all |
- *   none: no test makes one that matters to the root |
+ *   none: out of reach |
  *
  * A request that arrives later, and after which the MMU has another root, makes kvm.ko load that
  * one: kvm_mmu_load() does so whenever it has made a root valid.  The same holds for what user

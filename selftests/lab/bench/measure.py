@@ -35,8 +35,8 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
-    "linux", "xen", one of WORKLOAD_L1S, or "host": no L1, but user space beside a VM
-    (exit_bench/host.c).  options are members of machine.Spec.
+    "linux", "linux_evmcs" (with an enlightened VMCS), "xen", one of WORKLOAD_L1S, or "host": no
+    L1, but user space beside a VM (exit_bench/host.c).  options are members of machine.Spec.
     """
     if l1 in (*WORKLOAD_L1S, 'xen'):
         spec = machine.Spec(kernel=kernel, symbols=True,
@@ -48,12 +48,14 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
                              l1_append=l1_append)
         return xen_l1.run(spec, guest, directory)
     program = os.path.join(project.programs(), 'exit_bench')
-    limit = 2 * linux_l1.TIME_LIMIT if l1 == 'linux' else TIME_LIMIT
+    is_linux = l1 in ('linux', 'linux_evmcs')
+    limit = 2 * linux_l1.TIME_LIMIT if is_linux else TIME_LIMIT
     spec = machine.Spec(kernel=kernel, symbols=True, **{'time_limit': limit, **options})
     names = sorted(names, key=lambda name: name != L1_ROW)
-    if l1 == 'linux':
+    if is_linux:
         guest = linux_l1.Guest(program=[program, 'guest', *names], l1_append=l1_append,
-                               l1_cpus=spec.cpus)
+                               l1_cpus=spec.cpus,
+                               l1_cpu=linux_l1.CPU if l1 == 'linux' else linux_l1.CPU_EVMCS)
         return linux_l1.run(spec, guest, directory)
     others = [name for name in names if name != L1_ROW]
     words = ['/test/exit_bench guest l1_cpuid'] if L1_ROW in names else []

@@ -54,6 +54,7 @@ MEASURED = {
     ('selftest', 2): (TWO_VCPUS,),
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
     ('linux', 2): (TWO_VCPUS,),
+    ('linux_evmcs', 1): ('cpuid', 'vmcall'),
     ('xen', 1): ('cpuid', 'vmcall', 'in'),
 }
 # Whole workloads, see Documentation/workloads.md: what one unit is, and how many of what the program
@@ -98,6 +99,7 @@ def exit_jobs(quick):
         found += [Job(l1, 1, mitigations, variant)
                   for mitigations in MITIGATIONS for variant in VARIANTS]
         found += [Job(l1, 1, 'off', '2017')]
+    found += [Job('linux_evmcs', 1, 'off', variant) for variant in VARIANTS]
     return found + [Job('selftest', 2, 'off', variant) for variant in VARIANTS] + [
         Job('selftest', 1, 'off', 'shadow')]
 

@@ -54,7 +54,7 @@ NAMES['VMWRITE'], NAMES['WRMSR'] = NAMES['VMREAD'], NAMES['RDMSR']
 CULPRITS = (('VMREAD', 'exit_vmread_fields'), ('VMWRITE', 'exit_vmwrite_fields'),
             ('RDMSR', 'exit_rdmsr'), ('WRMSR', 'exit_wrmsr'))
 L1_NAMES = {'selftest': 'tiny L1', 'linux': 'Linux as L1', 'xen': 'Xen as L1',
-            'workload_l2': 'Linux as L1'}
+            'linux_evmcs': 'Linux as L1 with an enlightened VMCS', 'workload_l2': 'Linux as L1'}
 WORK = ('l0_instructions', 'guest_instructions', 'vmread', 'vmwrite', 'vmwrite_control',
         'vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'l1d_flush', 'ibpb', 'page_maps')
 

@@ -27,6 +27,11 @@ START = os.path.join(initramfs.HERE, 'guest', 'start-linux-l1')
 QEMU = ('qemu-system-x86_64-microvm', 'qemu-system-x86_64')
 FIRMWARE_DIRECTORIES = ('/usr/share/qemu', '/usr/share/seabios')
 FIRMWARE = ('qboot.rom', 'pvh.bin')
+# Models of QEMU.  The second is what Hyper-V's guests get: Linux takes the enlightened VMCS, and
+# has no clock of KVM's.
+CPU = 'host,kvm-asyncpf=off,kvm-asyncpf-int=off'
+CPU_EVMCS = ('host,kvm=off,hv-relaxed,hv-vapic,hv-vpindex,hv-time,hv-runtime,hv-frequencies,'
+             'hv-evmcs')
 TIME_LIMIT = 600
 TIMED_OUT = 124                         # of linux-l1/start
 GUEST_OPTIONS = ('l1_kernel', 'l1_append', 'l1_cpus', 'l1_memory', 'l1_seconds',
@@ -47,6 +52,7 @@ class Guest:
     l1_modules: list = dataclasses.field(default_factory=list)  # as of Spec
     l1_kvm_intel: str = 'stock'         # stock or none
     l1_devices: str = ''                # options of QEMU
+    l1_cpu: str = CPU
     # {name: path here}: files beside QEMU; "before" is run before QEMU starts
     l1_beside: dict = dataclasses.field(default_factory=dict)
     terminal: bool = False              # its console is L0's serial line
@@ -69,6 +75,7 @@ class Guest:
             'vmlinux': os.path.join(kernel, 'vmlinux'),
             'initrd': initramfs.root_file_system(user_space(self), kernel),
             'parameters': self.parameters().encode(), 'devices': self.l1_devices.encode(),
+            'cpu': self.l1_cpu.encode(),
             'cpus': b'%d' % self.l1_cpus, 'memory': b'%d' % self.l1_memory,
             'seconds': b'%d' % self.l1_seconds, **self.l1_beside,
             **({'terminal': b''} if self.terminal else {}),
