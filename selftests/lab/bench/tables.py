@@ -68,7 +68,7 @@ def performance(runs):
         base = [runs.get('selftest', 'l1_cpuid', mitigations, v) for v in VARIANTS]
         ratio = '---' if row == 'l1_cpuid' else ' / '.join(
             '%.1fX' % (run['ticks'] / b['ticks']) for run, b in zip((stock, fast), base) if b)
-        title = ROWS[row] if row == 'l1_cpuid' else 'L2 %s, %s' % (ROWS[row], L1_NAMES[l1])
+        title = ROWS[row] if row in measured.L1_ROWS else 'L2 %s, %s' % (ROWS[row], L1_NAMES[l1])
         profile = runs.get(l1, row, mitigations, '2017')
         rows.append(['%s, mitigations=%s' % (title, mitigations), '',
                      number(profile['ticks']) if profile else '',
@@ -87,7 +87,7 @@ def every_row(runs, l1, mitigations):
     """One line per kind of L2 exit: the work of L0, and how often L1 exits to it."""
     rows = []
     for kind, mode, row, stock, fast in runs.pairs():
-        if (kind, mode) == (l1, mitigations) and row != 'l1_cpuid':
+        if (kind, mode) == (l1, mitigations) and row not in measured.L1_ROWS:
             rows.append([ROWS[row], number(stock['l0_instructions']),
                          number(fast['l0_instructions']),
                          percent(fast['l0_instructions'], stock['l0_instructions']),
