@@ -105,7 +105,7 @@
 	COUNTER(vmcs02_verify_checks, "fields that verify=1 read") \
 	COUNTER(vmcs02_verify_mismatches, "of these, fields with another value") \
 	COUNTER(desc_exits_fast, "descriptor-table accesses without the emulator") \
-	COUNTER(desc_exits_stock_mode, "accesses left to the emulator: not in 64-bit mode at CPL 0") \
+	COUNTER(desc_exits_stock_mode, "those left to it: not in 64-bit mode at CPL 0") \
 	COUNTER(desc_exits_stock_l2, "the same: by L2") \
 	COUNTER(desc_exits_stock_debug, "the same: breakpoints, single-stepping") \
 	COUNTER(desc_exits_stock_address, "the same: the operand's address, or RIP") \

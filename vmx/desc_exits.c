@@ -26,7 +26,8 @@
  * | SLDT, STR with REX.W to memory | the emulator writes 8 bytes there, a CPU 2 |
  * | SLDT, STR to a page of L1's tables for L2 | the MMU must be told of it |
  *
- * As by the emulator, the L1D flush of the next VM entry is asked for.
+ * As by the emulator, the L1D flush of the next VM entry is asked for, and the instruction is
+ * counted as an emulated one.
  *
  * verify=1: the emulator executes each, and must come to what was worked out.
  */
@@ -70,8 +71,8 @@ static __always_inline bool is_plain(struct kvm_vcpu *vcpu, const struct desc_ac
 }
 
 /* Finds the memory operand, of which the emulator accesses up to @size bytes. */
-static __always_inline bool find_memory(struct kvm_vcpu *vcpu, struct desc_access *access, u32 info,
-			unsigned int size)
+static __always_inline bool find_memory(struct kvm_vcpu *vcpu, struct desc_access *access,
+					u32 info, unsigned int size)
 {
 	int segment = DESC_INFO_SEGMENT(info);
 	u64 address, base = 0, index = 0;
@@ -252,6 +253,7 @@ static __always_inline bool handled(struct kvm_vcpu *vcpu, struct desc_access *a
 	if (!work_out(vcpu, access) || !execute(vcpu, access))
 		return false;
 	fast_request_l1d_flush(vcpu);
+	vcpu->stat.insn_emulation++;
 	to_vmx(vcpu)->fast.counters.desc_exits_fast++;
 	skip(vcpu);
 	return true;
@@ -302,7 +304,8 @@ static bool read_back(struct kvm_vcpu *vcpu, struct desc_access *access)
 		return ldtr.unusable && !ldtr.base && !ldtr.limit && !ldtr.type;
 	default:
 		if (access->in_memory)
-			return gva_read(vcpu, access->address, &access->selector, sizeof(u16), true);
+			return gva_read(vcpu, access->address, &access->selector, sizeof(u16),
+					true);
 		access->value = kvm_register_read_raw(vcpu, access->reg);
 		return true;
 	}
@@ -315,7 +318,7 @@ static void expect(struct kvm_vcpu *vcpu, const struct desc_access *access, cons
 	if (!read_back(vcpu, &is) || is.value != access->value || is.selector != access->selector ||
 	    is.table.size != access->table.size || is.table.address != access->table.address)
 		FAST_MISMATCH(&to_vmx(vcpu)->fast.counters, desc_exits,
-			      "descriptor-table instruction %u: %#x %#llx %#x %#lx, %s %#x %#llx %#x %#lx",
+			      "descriptor-table instruction %u: %#x, %#llx, %#x, %#lx; %s %#x, %#llx, %#x, %#lx",
 			      access->instruction, access->selector, access->value,
 			      access->table.size, access->table.address, who, is.selector, is.value,
 			      is.table.size, is.table.address);

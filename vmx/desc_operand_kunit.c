@@ -41,9 +41,11 @@ static void operand_size_is_in_the_prefixes(struct kunit *test)
 
 static void register_keeps_what_is_not_written(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, desc_register(0x1122334455667788ull, 0xabcd, 2), 0x112233445566abcdull);
-	KUNIT_EXPECT_EQ(test, desc_register(0x1122334455667788ull, 0xabcd, 4), 0xabcdull);
-	KUNIT_EXPECT_EQ(test, desc_register(0x1122334455667788ull, 0xabcd, 8), 0xabcdull);
+	const u64 old = 0x1122334455667788ull;
+
+	KUNIT_EXPECT_EQ(test, desc_register(old, 0xabcd, 2), 0x112233445566abcdull);
+	KUNIT_EXPECT_EQ(test, desc_register(old, 0xabcd, 4), 0xabcdull);
+	KUNIT_EXPECT_EQ(test, desc_register(old, 0xabcd, 8), 0xabcdull);
 }
 
 static void offset_is_a_sum(struct kunit *test)

@@ -9,15 +9,16 @@
  * Skipped: walk and searches, if all entries hold what they held.  The walk would find the
  * same page, and allow the same access.
  *
- * | input | how we know |
- * |---|---|
- * | paging-structure entries | read, and compared |
- * | CR3 | compared |
- * | CR0, CR4, EFER, SMM | the MMU's role, which stock makes of them, is compared |
- * | memslots, dirty logging | their generation is compared |
- * | CPL | 0, says the caller |
+ * | input | how we know | mutants |
+ * |---|---|---|
+ * | paging-structure entries | read, and compared | `gva-memo-entry-ignored` |
+ * | CR3 | compared | `gva-memo-cr3-ignored` |
+ * | memslots, dirty logging | their generation is compared | `gva-memo-memslots-ignored` |
  * | RFLAGS.AC | no page of user space (U/S set in all entries) is remembered |
- * | what is at an address of user space | nothing is held: each access is by that address |
+ *   `gva-memo-user-pages` |
+ *
+ * Also compared is the MMU's role, which stock makes of CR0, CR4, EFER and SMM.  The CPL is 0,
+ * says the caller.  No page is held: each access is by the address of user space.
  *
  * Only with EPT, outside guest mode, with 4-level paging.  Accessed and dirty flags that an
  * access must set are not set in what is remembered, so that stock sets them first.
@@ -140,6 +141,13 @@ static bool read_entries(struct kvm_vcpu *vcpu, struct gva_page *page, u64 gva, 
 	return gva_entries_allow(all, write);
 }
 
+static bool may_be_known(struct kvm_vcpu *vcpu, const struct gva_page *page)
+{
+	return enable_ept && !is_guest_mode(vcpu) &&
+	       fast_walk_role(vcpu).base.level == PT64_ROOT_4LEVEL &&
+	       !(page->generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+}
+
 /*
  * Stock translates @gva; it sets accessed and dirty flags.  What the entries held before and
  * hold afterwards, it has walked.  Return: the guest-physical address, or INVALID_GPA.
@@ -155,13 +163,12 @@ static gpa_t translate(struct kvm_vcpu *vcpu, u64 gva, bool write)
 		.role = fast_walk_role(vcpu).as_u64,
 		.generation = kvm_vcpu_memslots(vcpu)->generation,
 	};
-	bool known = enable_ept && !is_guest_mode(vcpu) && fast_walk_role(vcpu).base.level == PT64_ROOT_4LEVEL &&
-		     !(before.generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS) &&
-		     read_entries(vcpu, &before, gva, write);
 	unsigned long hva;
+	bool known;
 	u64 unused;
 	gpa_t gpa;
 
+	known = may_be_known(vcpu, &before) && read_entries(vcpu, &before, gva, write);
 	gpa = write ? kvm_mmu_gva_to_gpa_write(vcpu, gva, &exception) :
 		      kvm_mmu_gva_to_gpa_read(vcpu, gva, &exception);
 	page->role = 0;

@@ -342,7 +342,8 @@ static void addresses_that_fault(void)
 	create_vm();
 	for (i = 0; i < ARRAY_SIZE(memory_forms) && !case_failed; i++) {
 		form = memory_forms[i];
-		execute_at(form, NON_CANONICAL, 0);
+		/* Which a walk of the page tables would take for that of the target. */
+		execute_at(form, target | NON_CANONICAL, 0);
 		expect_exception(GP_VECTOR, 0, forms[form].name);
 		/* The emulator reads what SLDT will write, and says that the fault is a write's. */
 		execute_at(form, behind + page_size, 0);
@@ -354,7 +355,7 @@ static void addresses_that_fault(void)
 		EXPECT(answer.cr2 == behind || answer.cr2 == behind - 1, "%s: CR2 %#lx",
 		       forms[form].name, answer.cr2);
 	}
-	execute_at(FORM_SIDT_FRAME, NON_CANONICAL, 0);
+	execute_at(FORM_SIDT_FRAME, target | NON_CANONICAL, 0);
 	expect_exception(SS_VECTOR, 0, "SIDT through RBP");
 	expect_fast(0, "addresses that fault");
 	kvm_vm_free(vm);

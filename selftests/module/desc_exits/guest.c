@@ -13,11 +13,12 @@ static uint64_t do_##NAME(uint64_t rdi, uint64_t rax)					\
 {											\
 	asm volatile("lea 1f(%%rip), %%rcx\n"						\
 		     "mov %%rcx, after_it(%%rip)\n"					\
-		     BEFORE "\n" INSN "\n1:\n" "nop\n" AFTER "\n"			\
+		     BEFORE "\n" INSN "\n1:\nnop\n" AFTER "\n"			\
 		     : "+a"(rax), "+D"(rdi) : "S"(INDEX)				\
 		     : "rcx", "rdx", "r8", "r13", "memory", "cc");			\
 	return rax;									\
 }
+
 FORMS(F)
 #undef F
 
