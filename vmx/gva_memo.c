@@ -230,7 +230,9 @@ bool gva_write(struct kvm_vcpu *vcpu, u64 gva, const void *data, unsigned int si
 	gpa_t gpa;
 
 	*gfn = page->gfn;
-	if (is_of(vcpu, page, gva, true) && copy_sized(page, gva, (void *)data, size, true)) {
+	/* The fastpath does not look whether the dirty ring is full. */
+	if ((may_sleep || !page->logged) && is_of(vcpu, page, gva, true) &&
+	    copy_sized(page, gva, (void *)data, size, true)) {
 		if (page->logged)
 			kvm_vcpu_mark_page_dirty(vcpu, page->gfn);
 		return true;

@@ -83,6 +83,16 @@ def performance(runs):
         talk + rows)
 
 
+def own_exits(runs):
+    """What an exit of L1 costs that is not about L2."""
+    rows = [['%s, mitigations=%s' % (ROWS[row], mode), number(stock['l0_instructions']),
+             number(fast['l0_instructions']),
+             percent(fast['l0_instructions'], stock['l0_instructions'])]
+            for _, mode, row, stock, fast in runs.pairs() if row in measured.L1_ROWS]
+    return rows and Table('Exits of L1 itself: instructions of L0 per exit',
+                          ['L1 exit', 'stock', 'fast', 'change'], rows)
+
+
 def every_row(runs, l1, mitigations):
     """One line per kind of L2 exit: the work of L0, and how often L1 exits to it."""
     rows = []
@@ -226,6 +236,7 @@ def tables(all_runs):
             kinds.append((run['l1'], run['mitigations']))
     parts = [performance(runs)]
     parts += [every_row(runs, l1, mitigations) for l1, mitigations in kinds]
+    parts += [own_exits(runs)]
     parts += [zoo(runs), shadow_alone(runs)]
     for l1, mitigations in kinds:
         row = 'cpuid_timer' if l1 == 'linux' else 'cpuid'
