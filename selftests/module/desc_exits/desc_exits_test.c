@@ -483,6 +483,11 @@ static void enter_user_space(void)
 	put_descriptor(CODE_DESCRIPTOR, 0x00affb000000ffffull);
 	((uint64_t *)addr_gva2hva(vm, sregs.gdt.base))[USER_DATA / 8] = 0x00cff3000000ffffull;
 	sregs.tr.base = tss;
+	/*
+	 * KVM of 6.1 caches SS's access rights from before a vCPU's reset, if its thread is
+	 * preempted there, and shows these.
+	 */
+	sregs.ss = sregs.ds;
 	sregs.cs.selector = USER_CODE;
 	sregs.ss.selector = USER_DATA;
 	sregs.cs.dpl = sregs.ss.dpl = 3;
