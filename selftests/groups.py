@@ -16,7 +16,7 @@ from .lab import machine, project
 
 LIMIT = 3000            # seconds for one group; bare-13 with an empty cache takes the longest
 LINE_PROGRAMS = ('page_hold_test', 'shadow_test', 'entry_test', 'switch_test',
-                 'refused_entry_test')
+                 'refused_entry_test', 'desc_exits_test')
 # Cases of page_hold_test that are left out: on all lines the one that needs a kernel parameter;
 # on 6.12, whose stock does not ask user space when L2 accesses a filtered IA32_SPEC_CTRL.
 LEFT_OUT = {'': ['-memory_unplugged'], '6.12': ['-user_space_filters_speculation_controls']}

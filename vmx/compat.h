@@ -38,6 +38,9 @@
 #endif
 /* L0 runs on Hyper-V, and its VMCSs are memory. */
 #define fast_uses_evmcs()		kvm_is_using_evmcs()
+/* Per page of a memslot, how often writes of it are tracked */
+#define fast_write_track(slot)		((slot)->arch.gfn_write_track)
+#define FAST_EVENT_INSTRUCTIONS		kvm_pmu_eventsel.INSTRUCTIONS_RETIRED
 #define fast_host_efer			kvm_host.efer
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid.base)
 #else
@@ -45,6 +48,8 @@
 #define FAST_HFLAGS_GUEST_MODE		BIT_ULL(5)
 #define FAST_HFLAGS_SMM			BIT_ULL(6)
 #define fast_uses_evmcs()		static_branch_unlikely(&enable_evmcs)
+#define fast_write_track(slot)		((slot)->arch.gfn_track[KVM_PAGE_TRACK_WRITE])
+#define FAST_EVENT_INSTRUCTIONS		PERF_COUNT_HW_INSTRUCTIONS
 #define fast_host_efer			host_efer
 #if FAST_LINE >= FAST_LINE_6_1
 #define fast_has_evmcs12(vmx)		evmptr_is_valid((vmx)->nested.hv_evmcs_vmptr)
@@ -109,6 +114,12 @@
 #define fast_rdmsr_safe(msr, value)	rdmsrq_safe(msr, value)
 #define fast_hrtimer_set_function(timer, function)	hrtimer_update_function(timer, function)
 #define fast_emulation_required(vmx)	((vmx)->vt.emulation_required)
+#define fast_exit_reason(vcpu)		(vmx_get_exit_reason(vcpu).basic)
+/* What counts instructions can be told of one with interrupts off. */
+#define fast_fastpath_allowed(vcpu)	kvm_pmu_is_fastpath_emulation_allowed(vcpu)
+#define fast_instruction_retired(vcpu)	kvm_pmu_instruction_retired(vcpu)
+/* The next VM entry flushes the L1D, if flushes are conditional. */
+#define fast_request_l1d_flush(vcpu)	kvm_request_l1tf_flush_l1d()
 #define fast_guest_state_loaded(vmx)	((vmx)->vt.guest_state_loaded)
 #define fast_nested_run_pending(vcpu)	((vcpu)->arch.nested_run_pending)
 /* Stock changes CET state of vmcs01 at a nested exit. */
@@ -204,6 +215,11 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #define fast_rdmsr_safe(msr, value)	rdmsrl_safe(msr, value)
 #define fast_hrtimer_set_function(timer, callback)	((timer)->function = (callback))
 #define fast_emulation_required(vmx)	((vmx)->emulation_required)
+#define fast_exit_reason(vcpu)		(to_vmx(vcpu)->exit_reason.basic)
+#define fast_fastpath_allowed(vcpu)	true
+#define fast_request_l1d_flush(vcpu)	((vcpu)->arch.l1tf_flush_l1d = true)
+#define fast_instruction_retired(vcpu)	\
+	kvm_pmu_trigger_event(vcpu, FAST_EVENT_INSTRUCTIONS)
 #define fast_guest_state_loaded(vmx)	((vmx)->guest_state_loaded)
 #define fast_nested_run_pending(vcpu)	(to_vmx(vcpu)->nested.nested_run_pending)
 #define fast_has_cet(vcpu)		false
@@ -269,9 +285,12 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 #define FAST_PAGEWALK			struct kvm_pagewalk
 /* The role of the context for L1's EPT */
 #define fast_ept_role(vcpu)		((vcpu)->arch.ngpa_walk.cpu_role.as_u64)
+/* The role of the guest's own paging, outside guest mode */
+#define fast_walk_role(vcpu)		((vcpu)->arch.gva_walk.cpu_role)
 #else
 #define FAST_PAGEWALK			struct { }
 #define fast_ept_role(vcpu)		((vcpu)->arch.guest_mmu.cpu_role.as_u64)
+#define fast_walk_role(vcpu)		((vcpu)->arch.walk_mmu->cpu_role)
 #endif
 
 #if FAST_LINE >= FAST_LINE_6_1

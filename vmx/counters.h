@@ -108,6 +108,16 @@
 	COUNTER(vmcs02_cr3_done, "nested entries that left that to stock") \
 	COUNTER(vmcs02_verify_checks, "fields that verify=1 read") \
 	COUNTER(vmcs02_verify_mismatches, "of these, fields with another value") \
+	COUNTER(desc_exits_fast, "descriptor-table accesses without the emulator") \
+	COUNTER(desc_exits_stock_mode, "those left to it: not in 64-bit mode at CPL 0") \
+	COUNTER(desc_exits_stock_l2, "the same: by L2") \
+	COUNTER(desc_exits_stock_debug, "the same: breakpoints, single-stepping") \
+	COUNTER(desc_exits_stock_address, "the same: the operand's address, or RIP") \
+	COUNTER(desc_exits_stock_operand, "the same: prefixes of SLDT or STR") \
+	COUNTER(desc_exits_stock_memory, "the same: the operand's page, or that of RIP") \
+	COUNTER(desc_exits_stock_descriptor, "the same: what is loaded") \
+	COUNTER(desc_exits_verify_checks, "accesses that verify=1 let the emulator execute, too") \
+	COUNTER(desc_exits_verify_mismatches, "of these, accesses that differed from it") \
 	COUNTER(read_back_left_out, "nested exits that left two fields in vmcs02") \
 	COUNTER(read_back_late, "of these, those after which someone asked for them") \
 	COUNTER(read_back_done, "nested exits that read them back") \

@@ -16,6 +16,7 @@
 #include "kvm/vmx/nested.h"
 #include "vmx/cpuid.h"
 #include "vmx/debugctl.h"
+#include "vmx/desc_exits.h"
 #include "vmx/irr.h"
 #include "vmx/notifications.h"
 #include "vmx/user_return.h"
@@ -313,6 +314,18 @@ static __always_inline void fast_entry_emulated(struct kvm_vcpu *vcpu, u64 run_f
 static __always_inline void fast_debugctl_read(struct kvm_vcpu *vcpu, bool host_initiated)
 {
 	debugctl_count_read(vcpu, host_initiated);
+}
+
+/* Interrupts off.  Stock leaves each access to a descriptor-table register for later. */
+static __always_inline fastpath_t fast_desc_fastpath(struct kvm_vcpu *vcpu)
+{
+	return desc_exit_handled(vcpu) ? EXIT_FASTPATH_REENTER_GUEST : EXIT_FASTPATH_NONE;
+}
+
+/* Stock emulates the access by kvm_emulate_instruction(). */
+static __always_inline int fast_desc_exit(struct kvm_vcpu *vcpu)
+{
+	return desc_exit_handle(vcpu);
 }
 
 /* 7. L2 exits to L1, in the order of stock's path. */

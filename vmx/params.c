@@ -36,6 +36,10 @@ bool __ro_after_init adaptive_shadow = true;
 module_param(adaptive_shadow, bool, 0444);
 MODULE_PARM_DESC(adaptive_shadow, "Choose per vCPU the fields of VMCS shadowing by what exits; needs shadow_copy (default Y)");
 
+bool __ro_after_init desc_exits = true;
+module_param(desc_exits, bool, 0444);
+MODULE_PARM_DESC(desc_exits, "Handle exits of descriptor-table accesses without the instruction emulator (default Y)");
+
 /* A number and no flag, because 2 is kept for a switch that stays inside the entry loop. */
 static uint __ro_after_init fast_switch = 1;
 module_param(fast_switch, uint, 0444);

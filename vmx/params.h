@@ -20,6 +20,7 @@ extern bool msr_bitmap_cache;
 extern bool page_cache;
 extern bool shadow_copy;
 extern bool adaptive_shadow;
+extern bool desc_exits;
 
 /*
  * The parts of the world switch between L1 and L2 that can be left out while their

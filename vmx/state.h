@@ -9,6 +9,7 @@
 #include "vmx/compat.h"
 #include "vmx/counters.h"
 #include "vmx/cpuid_state.h"
+#include "vmx/gva_memo_state.h"
 #include "vmx/user_return_state.h"
 #include "nested/checks_state.h"
 #include "nested/level_state_state.h"
@@ -43,6 +44,7 @@ struct fast_vcpu {
 	struct read_back_memo read_back;
 	bool l1_cr3_is_in_vmcs01;		/* and KVM has it not: l1_cr3.h */
 	struct level_digest level_digest;	/* verify=1 */
+	struct gva_memo gva;
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };
 

@@ -80,4 +80,5 @@ void generate(struct program *p, uint64_t seed)
 	L1(enter, 3, (uint64_t)L2_cpuid << 16 | HOW_LONG);
 	while (p->count < count)
 		scene(p);
+	scene_desc(p);
 }

@@ -286,6 +286,93 @@ static uint64_t l1_operand(uint64_t which, uint64_t address)
 	}
 }
 
+static void note_descriptor_tables(void)
+{
+	struct desc_ptr table;
+	uint64_t selector = 0;
+
+	asm volatile("sgdt %0" : "=m"(table));
+	note("gdt limit", table.size);
+	note("gdt base", table.address);
+	asm volatile("sidt %0" : "=m"(table));
+	note("idt limit", table.size);
+	note("idt base", table.address);
+	asm volatile("sldt %0" : "+r"(selector));
+	note("ldtr", selector);
+	asm volatile("str %0" : "+r"(selector));
+	note("tr", selector);
+}
+
+/*
+ * An access to a descriptor-table register with UMIP set.  The operand in memory is at this
+ * offset of L1's own memory, or where all bits of the address are taken, at a bad address: where
+ * there is no memory, stock's emulator tries for ever.
+ */
+static uint64_t l1_desc(uint64_t which, uint64_t address, uint64_t value)
+{
+	static uint8_t memory[3 * 4096] __attribute__((aligned(4096)));
+	static struct desc_ptr gdt, idt;
+	void *operand = address < 2 * 4096 ? memory + address : (void *)address;
+	uint64_t flags = 0, cr4 = get_cr4(), bad_base = value & 0xff00ull << 40;
+
+	write_cr(4, cr4 | X86_CR4_UMIP);
+	asm volatile("sgdt %0; sidt %1" : "=m"(gdt), "=m"(idt));
+	gdt.address ^= bad_base;
+	idt.address ^= bad_base;
+	if (operand == memory + address) {
+		memset(operand, 0x5a, 16);
+		memcpy(operand, &value, 2);
+	}
+	switch (which) {
+	case 0:
+		flags = VMX_MEMORY("sgdt (%[m])", operand, 0);
+		break;
+	case 1:
+		flags = VMX_MEMORY("sidt -8(%[m],%[t],8)", operand, 1);
+		break;
+	case 2:
+		flags = VMX_MEMORY("sldt (%[m])", operand, 0);
+		break;
+	case 3:
+		flags = VMX_MEMORY("str (%[m])", operand, 0);
+		break;
+	case 4:
+		flags = VMX_MEMORY("lldt (%[m])", operand, 0);
+		break;
+	case 5:
+		flags = VMX_MEMORY("lgdt (%[m])", &gdt, 0);
+		break;
+	case 6:
+		flags = VMX_MEMORY("lidt (%[m])", &idt, 0);
+		break;
+	case 7:
+		GUARDED_FLAGS(flags, "sldt %w[r]", OUT([r] "+r"(value)), IN("i"(0)));
+		break;
+	case 8:
+		GUARDED_FLAGS(flags, "str %k[r]", OUT([r] "+r"(value)), IN("i"(0)));
+		break;
+	case 9:
+		GUARDED_FLAGS(flags, "sldt %q[r]", OUT([r] "+r"(value)), IN("i"(0)));
+		break;
+	case 10:
+		flags = GUARDED_WRITE("lldt %w[r]", value);
+		break;
+	default:
+		flags = GUARDED_WRITE("ltr %w[r]", value);
+		break;
+	}
+	note("value", value);
+	if (operand == memory + address) {
+		memcpy(&value, operand, sizeof(value));
+		note("memory", value);
+		memcpy(&value, operand + 2, sizeof(value));
+		note("memory behind", value);
+	}
+	note_descriptor_tables();
+	write_cr(4, cr4);
+	return flags;
+}
+
 static void l1_do(const struct guest_operation *op)
 {
 	static uint64_t memory[2];
@@ -408,6 +495,9 @@ static void l1_do(const struct guest_operation *op)
 		break;
 	case L1_legacy:
 		l1_legacy(a, b, c);
+		break;
+	case L1_desc:
+		flags = l1_desc(a, b, c);
 		break;
 	case L1_pause:
 		break;

@@ -24,7 +24,7 @@ enum party { PARTY_L1, PARTY_L2, PARTY_USER, PARTIES };
 	op(invept) op(invvpid) op(cr0) op(cr3) op(cr4) op(cpuid)	\
 	op(window) op(hypercall) op(vmread_memory) op(vmwrite_memory)	\
 	op(xsetbv) op(vmfunc) op(operand) op(address) op(ept) op(pause)	\
-	op(legacy)
+	op(legacy) op(desc)
 
 #define L2_OPERATIONS(op)						\
 	op(cpuid) op(vmcall) op(rdmsr) op(wrmsr) op(in) op(out) op(ins) op(outs) \

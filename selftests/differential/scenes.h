@@ -31,6 +31,7 @@ void scene_switch(struct program *p);
 void scene_inject(struct program *p);
 void scene_l1(struct program *p);
 void scene_legacy(struct program *p);
+void scene_desc(struct program *p);
 void scene_vmcs_access(struct program *p);
 void scene_list(struct program *p);
 void scene_ept(struct program *p);

@@ -303,6 +303,18 @@ void scene_inject(struct program *p)
 	L1(enter, 2, HOW_LONG);
 }
 
+void scene_desc(struct program *p)
+{
+	static const uint64_t bad[] = { 0x800000000000, 0x7fffffffffff, -8ul, 0x8000000000 };
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		L1(desc, below(12),
+		   one_in(6) ? PICK(bad) : one_in(4) ? 0xff0 + below(16) : below(64),
+		   one_in(3) ? below(4) : random64());
+	L1(enter, 1, (uint64_t)L2_cpuid << 16);
+}
+
 void scene_l1(struct program *p)
 {
 	static const uint64_t cr0[] = { 2, 4, 8, 0x20, 0x10000, 0x40000, 0x20000000, 0x60000000, 1,

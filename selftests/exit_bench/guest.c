@@ -48,6 +48,10 @@ static void arm_interrupts(struct kvm_vm *vm)
 /* L1 CPUID is cheap: many, so that a timer tick of L0 more or less is below 0.2%. */
 const struct row guest_rows[] = {
 	{ "l1_cpuid", 10000, .execute = op_cpuid },
+	{ "l1_sgdt", 1000, .execute = op_sgdt, .prepare = set_umip },
+	{ "l1_sldt", 1000, .execute = op_sldt, .prepare = set_umip },
+	{ "l1_lgdt", 1000, .execute = op_lgdt, .prepare = set_umip },
+	{ "l1_lldt", 1000, .execute = op_lldt, .prepare = set_umip },
 	{ "cpuid", 1000, .execute = op_cpuid },
 	{ "cpuid_timer", 1000, .execute = op_cpuid, .prepare = arm_distant_timer },
 	{ "cpuid_two_vcpus", 1000, .execute = op_cpuid, .vcpus = 2 },

@@ -8,6 +8,7 @@
 unsigned long apic_address = APIC_DEFAULT_GPA + APIC_TMCCT;
 uint64_t period;
 static uint64_t next_return;
+static struct desc_ptr kernel_gdt;
 
 void op_cpuid(void)
 {
@@ -87,6 +88,43 @@ void op_spin(void)
 	next_return += period;
 	while (rdtsc() < next_return)
 		;
+}
+
+/*
+ * Accesses to the descriptor-table registers.  KVM lets them exit, if it emulates UMIP, while
+ * the guest has UMIP set.  As in a kernel, memory operands are on the stack, and the register
+ * of SLDT holds what was there before.
+ */
+void op_sgdt(void)
+{
+	struct desc_ptr table;
+
+	asm volatile("sgdt %0" : "=m"(table));
+}
+
+void op_sldt(void)
+{
+	unsigned long selector = -1ul;
+
+	asm volatile("sldt %w0" : "+r"(selector));
+}
+
+void op_lgdt(void)
+{
+	struct desc_ptr table = kernel_gdt;
+
+	asm volatile("lgdt %0" : : "m"(table));
+}
+
+void op_lldt(void)
+{
+	asm volatile("lldt %w0" : : "r"(0));
+}
+
+void set_umip(void)
+{
+	set_cr4(get_cr4() | X86_CR4_UMIP);
+	asm volatile("sgdt %0" : "=m"(kernel_gdt));
 }
 
 void enable_timer(void)

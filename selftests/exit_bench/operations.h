@@ -41,7 +41,13 @@ void op_hlt(void);
 void op_wait_for_timer(void);
 void op_forever(void);
 void op_spin(void);
+void op_sgdt(void);
+void op_sldt(void);
+void op_lgdt(void);
+void op_lldt(void);
 
+/* What lets op_sgdt() to op_lldt() exit. */
+void set_umip(void);
 /* x2APIC mode, its timer to be armed with a TSC deadline; it interrupts with WAKE_VECTOR. */
 void enable_timer(void);
 /* And a deadline that no run reaches. */

@@ -206,6 +206,22 @@ def refused_entry_verify(tree):
         time_limit=MACHINE_LIMIT, program=[os.path.join(project.programs(), 'refused_entry_test')]))
 
 
+def desc_exits_spec(tree, options):
+    return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
+                        kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
+                        program=[os.path.join(project.programs(), 'desc_exits_test')])
+
+
+def desc_exits(tree):
+    """Accesses to descriptor-table registers; verify off."""
+    return in_machine(desc_exits_spec(tree, ''))
+
+
+def desc_exits_verify(tree):
+    """The same with verify=1: no mismatch, no warning."""
+    return in_machine(desc_exits_spec(tree, 'verify=1'))
+
+
 def kvm_tsc_scaling(tree):
     """KVM's test of an L1 that scales its own TSC and that of L2; verify off."""
     done = subprocess.run([os.path.join(SELFTESTS, 'kvm', 'compare'), '--fast-opts', '',
@@ -442,6 +458,8 @@ CHECKS = {
     'differential': differential,
     'differential-programs': differential_programs,
     'refused-entry-verify': refused_entry_verify,
+    'desc-exits': desc_exits,
+    'desc-exits-verify': desc_exits_verify,
     'kvm-tsc-scaling': kvm_tsc_scaling,
 }
 

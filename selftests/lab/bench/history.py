@@ -26,7 +26,7 @@ FLAVOUR = re.compile(r'-(cloud|rt|dbg|unsigned)')
 # Read once by cpufreq; the emulated CPU has no such MSR, the kernel goes on.
 ALLOWED = ['unchecked MSR access error: RDMSR from 0x1aa ']
 IMAGE_LEAST = 1 << 20   # a smaller one is empty, and its files are in other packages
-ROWS = {'selftest': (measure.L1_ROW, 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept'),
+ROWS = {'selftest': ('l1_cpuid', 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept'),
         'linux': ('cpuid',)}
 MOST = 8                # functions shown between neighbours
 COLUMNS = (('l0_instructions', 'instructions of L0'), ('vmread', 'VMREAD'), ('vmwrite', 'VMWRITE'),

@@ -17,9 +17,8 @@ from scripts.command import SetupError
 from .. import machine, project
 from ..machine import linux_l1, xen_l1
 from . import figures, workloads
-from .rows import ROWS, WORKLOAD_L1S, WORKLOADS
+from .rows import L1_ROWS, ROWS, WORKLOAD_L1S, WORKLOADS
 
-L1_ROW = 'l1_cpuid'     # the one row in which no L2 runs
 TIME_LIMIT = 300        # seconds for one machine with the tiny L1
 
 
@@ -32,7 +31,7 @@ class MeasureError(SetupError):
 
 
 def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
-    """Boot kernel as L0, run rows, L1_ROW first; the content of result.json.
+    """Boot kernel as L0, run rows, those of L1 first; the content of result.json.
 
     kernel is a directory as selftests/lab/kernel makes it, l1 "selftest" (the tiny L1),
     "linux", "linux_evmcs" (with an enlightened VMCS), "xen", one of WORKLOAD_L1S, or "host": no
@@ -51,16 +50,16 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     is_linux = l1 in ('linux', 'linux_evmcs')
     limit = 2 * linux_l1.TIME_LIMIT if is_linux else TIME_LIMIT
     spec = machine.Spec(kernel=kernel, symbols=True, **{'time_limit': limit, **options})
-    names = sorted(names, key=lambda name: name != L1_ROW)
+    names = sorted(names, key=lambda name: name not in L1_ROWS)
     if is_linux:
         guest = linux_l1.Guest(program=[program, 'guest', *names], l1_append=l1_append,
                                l1_cpus=spec.cpus,
                                l1_cpu=linux_l1.CPU if l1 == 'linux' else linux_l1.CPU_EVMCS)
         return linux_l1.run(spec, guest, directory)
-    others = [name for name in names if name != L1_ROW]
-    words = ['/test/exit_bench guest l1_cpuid'] if L1_ROW in names else []
-    words += ['/test/exit_bench %s %s' % ('host' if l1 == 'host' else 'nested', ' '.join(others))
-              ] if others else []
+    of_l1 = [name for name in names if name in L1_ROWS]
+    others = names[len(of_l1):]
+    words = ['/test/exit_bench %s %s' % (program, ' '.join(chosen)) for program, chosen in (
+        ('guest', of_l1), ('host' if l1 == 'host' else 'nested', others)) if chosen]
     spec.program = ['sh', '-c', ' && '.join(words)]
     spec.files = [(program, '/test/exit_bench')]
     return machine.run(spec, directory)

@@ -12,6 +12,7 @@ import re
 import zlib
 
 from . import figures, tables
+from .rows import L1_ROWS
 
 VARIANTS = ('2017', 'stock', 'fast')
 # An L2 exit whose call stacks are shown.
@@ -172,7 +173,7 @@ def bars(runs):
     for l1, mitigations, row, _, _ in runs.pairs():
         if mitigations == 'off' and row in tables.ROWS:
             name = tables.ROWS[row]
-            if row != 'l1_cpuid':
+            if row not in L1_ROWS:
                 name = 'L2 %s, %s' % (name, tables.L1_NAMES[l1])
             rows.append((name, figures_of(runs, l1, row, 'l0_instructions')))
     return rows and '<h2>Instructions of L0 per exit</h2>' + chart(rows)

@@ -2,7 +2,7 @@
 """What the bench measures: rows, and the machines that measure them.
 
 A row is one kind of L2 exit, or one way in which an L1 handles it; the programs
-are in selftests/exit_bench/.  "exit" is the exit of L2 by which the row must show
+are in selftests/exit_bench/.  "exit" is the exit of the guest by which the row must show
 that it measured what it says.
 """
 
@@ -10,7 +10,11 @@ import collections
 
 Row = collections.namedtuple('Row', 'title exit vcpus', defaults=(1,))
 ROWS = {
-    'l1_cpuid': Row('L1 CPUID', None),
+    'l1_cpuid': Row('L1 CPUID', 'CPUID'),
+    'l1_sgdt': Row('L1 SGDT, without UMIP in the CPU', 'GDTR_IDTR_ACCESS'),
+    'l1_sldt': Row('L1 SLDT, the same', 'LDTR_TR_ACCESS'),
+    'l1_lgdt': Row('L1 LGDT, the same', 'GDTR_IDTR_ACCESS'),
+    'l1_lldt': Row('L1 LLDT, the same', 'LDTR_TR_ACCESS'),
     'cpuid': Row('CPUID', 'CPUID'),
     'cpuid_timer': Row('CPUID, x2APIC on and a timer armed', 'CPUID'),
     'cpuid_two_vcpus': Row('CPUID on two vCPUs at once', 'CPUID', 2),
@@ -42,12 +46,14 @@ ROWS = {
     'zoo_walk': Row('CPUID, every field read and written', 'CPUID'),
 }
 TWO_VCPUS = 'cpuid_two_vcpus'
+# Those in which no L2 runs: the guest directly under KVM, an L1.
+L1_ROWS = tuple(row for row in ROWS if row.startswith('l1_'))
 
 EXIT_ROWS = ('vmcall', 'rdmsr', 'wrmsr_icr', 'wrmsr_deadline', 'out', 'in', 'mmio',
              'apic_access', 'hlt', 'interrupt')
 # What one boot measures, in this order, by kind of L1 and number of CPUs.
 MEASURED = {
-    ('selftest', 1): ('l1_cpuid', 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept', *EXIT_ROWS,
+    ('selftest', 1): (*L1_ROWS, 'cpuid', 'cpuid_rewrite_host', 'cpuid_no_ept', *EXIT_ROWS,
                       *(row for row in ROWS if row.endswith(('_vmcs12', '_vmcs12s'))),
                       'cpuid_vmclear', 'cpuid_vmxoff', 'cpuid_dirty_log', 'cpuid_bitmap_changes',
                       *(row for row in ROWS if row.startswith('zoo_'))),
@@ -77,7 +83,8 @@ LEFT_OUT = {'7.3': (('linux', 2),)}
 VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer', *WORKLOADS),
                 'shadow': ('cpuid_rewrite_host',)}
 # "shadow": kvm-intel-fast with VMCS shadowing as its only optimisation.
-SHADOW_ALONE = 'debugctl_passthrough=0 msr_bitmap_cache=0 page_cache=0 fast_switch=0'
+SHADOW_ALONE = 'debugctl_passthrough=0 msr_bitmap_cache=0 page_cache=0 ' \
+               'fast_switch=0 desc_exits=0'
 MITIGATIONS = {'off': 'mitigations=off', 'default': ''}
 VARIANTS = ('stock', 'fast')
 

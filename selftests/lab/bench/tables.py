@@ -68,7 +68,7 @@ def performance(runs):
         base = [runs.get('selftest', 'l1_cpuid', mitigations, v) for v in VARIANTS]
         ratio = '---' if row == 'l1_cpuid' else ' / '.join(
             '%.1fX' % (run['ticks'] / b['ticks']) for run, b in zip((stock, fast), base) if b)
-        title = ROWS[row] if row == 'l1_cpuid' else 'L2 %s, %s' % (ROWS[row], L1_NAMES[l1])
+        title = ROWS[row] if row in measured.L1_ROWS else 'L2 %s, %s' % (ROWS[row], L1_NAMES[l1])
         profile = runs.get(l1, row, mitigations, '2017')
         rows.append(['%s, mitigations=%s' % (title, mitigations), '',
                      number(profile['ticks']) if profile else '',
@@ -83,11 +83,21 @@ def performance(runs):
         talk + rows)
 
 
+def own_exits(runs):
+    """What an exit of L1 costs that is not about L2."""
+    rows = [['%s, mitigations=%s' % (ROWS[row], mode), number(stock['l0_instructions']),
+             number(fast['l0_instructions']),
+             percent(fast['l0_instructions'], stock['l0_instructions'])]
+            for _, mode, row, stock, fast in runs.pairs() if row in measured.L1_ROWS]
+    return rows and Table('Exits of L1 itself: instructions of L0 per exit',
+                          ['L1 exit', 'stock', 'fast', 'change'], rows)
+
+
 def every_row(runs, l1, mitigations):
     """One line per kind of L2 exit: the work of L0, and how often L1 exits to it."""
     rows = []
     for kind, mode, row, stock, fast in runs.pairs():
-        if (kind, mode) == (l1, mitigations) and row != 'l1_cpuid':
+        if (kind, mode) == (l1, mitigations) and row not in measured.L1_ROWS:
             rows.append([ROWS[row], number(stock['l0_instructions']),
                          number(fast['l0_instructions']),
                          percent(fast['l0_instructions'], stock['l0_instructions']),
@@ -251,6 +261,7 @@ def tables(all_runs):
             kinds.append((run['l1'], run['mitigations']))
     parts = [performance(runs), *hardware(all_runs)]
     parts += [every_row(runs, l1, mitigations) for l1, mitigations in kinds]
+    parts += [own_exits(runs)]
     parts += [zoo(runs), shadow_alone(runs)]
     for l1, mitigations in kinds:
         row = 'cpuid_timer' if l1 == 'linux' else 'cpuid'
