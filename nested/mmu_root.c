@@ -13,7 +13,7 @@ noinline void mmu_root_remember(struct kvm_vcpu *vcpu)
 {
 	to_vmx(vcpu)->fast.mmu_root = (struct mmu_root_memo){
 		.vmcs = to_vmx(vcpu)->loaded_vmcs,
-		.root = vcpu->arch.mmu->root.hpa,
+		.root = fast_root(vcpu->arch.mmu),
 		.guest_cr3 = vcpu->arch.cr3,
 		.ept_pointer = enable_ept ? __vmcs_readl(EPT_POINTER) : 0,
 		.cr3 = vmcs_readl(GUEST_CR3),
@@ -35,7 +35,7 @@ noinline void mmu_root_verify(struct kvm_vcpu *vcpu)
 	u64 ept_pointer;
 
 	fast->mmu_root.vmcs = NULL;
-	if (was.vmcs != to_vmx(vcpu)->loaded_vmcs || was.root != vcpu->arch.mmu->root.hpa ||
+	if (was.vmcs != to_vmx(vcpu)->loaded_vmcs || was.root != fast_root(vcpu->arch.mmu) ||
 	    was.guest_cr3 != vcpu->arch.cr3)
 		return;
 	ept_pointer = enable_ept ? __vmcs_readl(EPT_POINTER) : 0;

@@ -53,12 +53,12 @@ static __always_inline void mmu_root_load(struct kvm_vcpu *vcpu, mmu_root_loader
 
 	if (!(requests & LOAD_ROOT) || !fast_switch_does(FAST_SWITCH_MMU_ROOT))
 		return;
-	if (unlikely(requests != LOAD_ROOT || !VALID_PAGE(mmu->root.hpa))) {
+	if (unlikely(requests != LOAD_ROOT || !VALID_PAGE(fast_root(mmu)))) {
 		fast->counters.mmu_root_stock++;
 		return;
 	}
 	kvm_clear_request(KVM_REQ_LOAD_MMU_PGD, vcpu);
-	load(vcpu, mmu->root.hpa, mmu->root_role.level);
+	load(vcpu, fast_root(mmu), fast_root_level(mmu));
 	fast->counters.mmu_root_loaded++;
 	if (unlikely(fast_verify()))
 		mmu_root_remember(vcpu);

@@ -113,8 +113,7 @@ static __always_inline void vmcs02_cr3_again(struct kvm_vcpu *vcpu, unsigned lon
  */
 static __always_inline bool vmcs02_tsc_is_scaled(struct vmcs12 *vmcs12)
 {
-	return nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING) &&
-	       vmcs12->tsc_multiplier != kvm_caps.default_tsc_scaling_ratio;
+	return nested_cpu_has2(vmcs12, SECONDARY_EXEC_TSC_SCALING) && !fast_l2_tsc_is_one(vmcs12);
 }
 
 /**
