@@ -30,6 +30,7 @@ OPTIMISATIONS = (
     ('read-back', 'fast_switch_parts', 9),
     ("L2's state", 'fast_switch_parts', 10),
     ('vmcs01 to vmcs02', 'fast_switch_parts', 11),
+    ("the MMU's root", 'fast_switch_parts', 12),
 )
 
 # (subject, what was left out, what was not, first words of its counters of verify=1), by counter

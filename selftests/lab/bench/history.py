@@ -131,7 +131,7 @@ def ticks_table(history, l1s):
     header = ['L0', 'package', 'compiler', 'L1 CPUID'] + ['L2 CPUID, ' + tables.L1_NAMES[l1] for l1 in l1s]
     rows, last = [], {}
     for kernel, runs in history:
-        first = runs['selftest'][measure.L1_ROW]
+        first = runs['selftest']['l1_cpuid']
         cells = [name_of(kernel), kernel.version, first['compiler'],
                  tables.number(first['per_iteration']['ticks'])]
         for l1 in l1s:
