@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The root of the MMU's page tables, loaded at the end of an exit's handler.
+ * The root of the MMU's page tables, loaded at the end of a nested VM entry or exit.
  *
  * A nested VM entry and exit change the MMU's root.  Stock makes a request of that, which
  * kvm.ko serves on its way to the VM entry: it goes through all kinds of requests, because one
@@ -43,17 +43,16 @@ void mmu_root_verify(struct kvm_vcpu *vcpu);
  * @vcpu: the vCPU; its VMCS is current
  * @load: stock's function that loads a root
  *
- * Context: the vCPU's thread, at the end of an exit's handler.
+ * Context: the vCPU's thread, at the end of a nested VM entry or exit.
  */
 static __always_inline void mmu_root_load(struct kvm_vcpu *vcpu, mmu_root_loader load)
 {
 	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
-	const u64 requests = READ_ONCE(vcpu->requests);
 	const struct kvm_mmu *mmu = vcpu->arch.mmu;
 
-	if (!(requests & LOAD_ROOT) || !fast_switch_does(FAST_SWITCH_MMU_ROOT))
+	if (!fast_switch_does(FAST_SWITCH_MMU_ROOT))
 		return;
-	if (unlikely(requests != LOAD_ROOT || !VALID_PAGE(fast_root(mmu)))) {
+	if (unlikely(READ_ONCE(vcpu->requests) != LOAD_ROOT || !VALID_PAGE(fast_root(mmu)))) {
 		fast->counters.mmu_root_stock++;
 		return;
 	}

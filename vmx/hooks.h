@@ -230,7 +230,7 @@ static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t dead
 
 /* 6. Any entry, L1's or L2's; and what a write of EFER or CR4 changes for it. */
 
-/* The exit is handled.  kvm.ko looks for a request to load the MMU's root, by @load. */
+/* L1 or L2 has its state.  kvm.ko looks for a request to load the MMU's root, by @load. */
 static __always_inline void fast_load_mmu_root(struct kvm_vcpu *vcpu, mmu_root_loader load)
 {
 	mmu_root_load(vcpu, load);
