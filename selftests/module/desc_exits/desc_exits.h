@@ -96,4 +96,29 @@ extern uint64_t after_it;	/* the address behind the instruction of the last form
 void guest_code(void);
 void note_exception(struct ex_regs *regs);
 
+/* The host's. */
+#define TABLE_SIZE	10
+#define FILLER		0xa5
+#define PTE_P		BIT_ULL(0)
+#define PTE_US		BIT_ULL(2)
+#define PTE_FRAME	0x000ffffffffff000ull
+#define PF_WRITE	2
+
+extern vm_vaddr_t target;	/* two pages, and none behind them */
+extern uint8_t *target_hva;
+extern struct kvm_sregs sregs;	/* as the vCPU has them */
+uint64_t *entry_of(uint64_t gva, int level);
+void create_vm(void);
+void execute_at(enum form form, uint64_t gva, uint64_t rax);
+void execute(enum form form, uint64_t rax);
+void expect_no_exception(const char *name);
+void expect_exception(int vector, uint64_t error_code, const char *name);
+void expect_table(const struct kvm_dtable *table, const char *name);
+void load_table(enum form form, uint16_t limit, uint64_t base);
+void page_tables_change(void);
+void accessed_and_dirty_flags(void);
+void cr3_changes(void);
+void page_of_user_space(void);
+void memslots_change(void);
+
 #endif

@@ -19,23 +19,10 @@
 #define TYPE_TSS	9
 #define TYPE_BUSY_TSS	11
 #define LDT_BASE	0x12340ul
-#define TABLE_SIZE	10
-#define FILLER		0xa5
 #define OLD_RAX		0x1122334455667788ul
 #define TARGET		0x50000000ul	/* below entries of its own */
-#define SLOT		5
-#define SLOT_GPA	0x80000000ul
-#define PTE_P		BIT_ULL(0)
-#define PTE_W		BIT_ULL(1)
-#define PTE_US		BIT_ULL(2)
-#define PTE_A		BIT_ULL(5)
-#define PTE_D		BIT_ULL(6)
-#define PTE_FRAME	0x000ffffffffff000ull
-#define PF_PROTECTION	1
-#define PF_WRITE	2
 #define PF_USER		4
 #define CR0_WP		BIT_ULL(16)
-#define CR4_SMAP	BIT_ULL(21)
 #define NON_CANONICAL	BIT_ULL(50)
 
 static const struct {
@@ -48,12 +35,12 @@ static const struct {
 #undef F
 };
 
-static vm_vaddr_t target;	/* two pages, and none behind them */
-static uint8_t *target_hva;
-static struct kvm_sregs sregs;
+vm_vaddr_t target;	/* two pages, and none behind them */
+uint8_t *target_hva;
+struct kvm_sregs sregs;
 static uint64_t kept_fast;
 
-static uint64_t *entry_of(uint64_t gva, int level)
+uint64_t *entry_of(uint64_t gva, int level)
 {
 	uint64_t table = vm_pgd(vm), *entry;
 	int i;
@@ -86,7 +73,7 @@ static uint64_t system_descriptor(uint64_t type)
 	return 0x0000800000000067ull | type << 40 | LDT_BASE << 16;
 }
 
-static void create_vm(void)
+void create_vm(void)
 {
 	static const int vectors[] = { DB_VECTOR, UD_VECTOR, NP_VECTOR, SS_VECTOR, GP_VECTOR,
 				       PF_VECTOR, WAKE_VECTOR };
@@ -120,12 +107,12 @@ static void run_to_answer(void)
 }
 
 /* Executes a form whose operand in memory is at @gva. */
-static void execute_at(enum form form, uint64_t gva, uint64_t rax)
+void execute_at(enum form form, uint64_t gva, uint64_t rax)
 {
 	ask(((struct request){ .form = form, .rdi = gva - forms[form].distance, .rax = rax }));
 }
 
-static void execute(enum form form, uint64_t rax)
+void execute(enum form form, uint64_t rax)
 {
 	memset(target_hva, FILLER, 64);
 	execute_at(form, target, rax);
@@ -158,13 +145,13 @@ static void expect_memory(const void *expected, int size, const char *name)
 	       size);
 }
 
-static void expect_no_exception(const char *name)
+void expect_no_exception(const char *name)
 {
 	EXPECT(!answer.exceptions, "%s: exception %lu, error code %#lx, address %#lx", name,
 	       answer.vector, answer.error_code, answer.cr2);
 }
 
-static void expect_exception(int vector, uint64_t error_code, const char *name)
+void expect_exception(int vector, uint64_t error_code, const char *name)
 {
 	EXPECT(answer.exceptions == 1 && answer.vector == vector &&
 	       answer.error_code == error_code,
@@ -173,7 +160,7 @@ static void expect_exception(int vector, uint64_t error_code, const char *name)
 	EXPECT(answer.distance < 0, "%s: after the instruction", name);
 }
 
-static void expect_table(const struct kvm_dtable *table, const char *name)
+void expect_table(const struct kvm_dtable *table, const char *name)
 {
 	uint8_t expected[TABLE_SIZE];
 
@@ -225,7 +212,7 @@ static void stores_in_each_form(void)
 	kvm_vm_free(vm);
 }
 
-static void load_table(enum form form, uint16_t limit, uint64_t base)
+void load_table(enum form form, uint16_t limit, uint64_t base)
 {
 	memcpy(target_hva, &limit, 2);
 	memcpy(target_hva + 2, &base, 8);
@@ -510,175 +497,6 @@ static void user_space_of_the_guest(void)
 		expect_memory("", 0, forms[form].name);
 	}
 	expect_fast(0, "user space of the guest");
-	kvm_vm_free(vm);
-}
-
-/* After some accesses the next ones find @page, not the one of before. */
-static void expect_written_to(uint8_t *page, uint8_t *other, const char *when)
-{
-	uint8_t image[TABLE_SIZE], filler[TABLE_SIZE];
-	int round;
-
-	memset(filler, FILLER, sizeof(filler));
-	for (round = 0; round < 3 && !case_failed; round++) {
-		memset(page, FILLER, TABLE_SIZE);
-		memset(other, FILLER, TABLE_SIZE);
-		execute_at(FORM_SGDT, target, 0);
-		expect_no_exception(when);
-		memcpy(image, &sregs.gdt.limit, 2);
-		memcpy(image + 2, &sregs.gdt.base, 8);
-		EXPECT(!memcmp(page, image, TABLE_SIZE), "%s: not written", when);
-		EXPECT(!memcmp(other, filler, TABLE_SIZE), "%s: written", when);
-	}
-}
-
-/* The guest changes its page tables. */
-static void page_tables_change(void)
-{
-	uint8_t *first, *second;
-	uint64_t *entry, was;
-	int round;
-
-	create_vm();
-	first = target_hva;
-	second = target_hva + getpagesize();
-	entry = entry_of(target, 1);
-	was = *entry;
-	expect_written_to(first, second, "first mapping");
-	*entry = (was & ~PTE_FRAME) | (*entry_of(target + getpagesize(), 1) & PTE_FRAME);
-	expect_written_to(second, first, "second mapping");
-	*entry = was;
-	expect_written_to(first, second, "first mapping again");
-
-	*entry = was & ~PTE_W;
-	execute_at(FORM_SGDT, target, 0);
-	expect_exception(PF_VECTOR, PF_WRITE | PF_PROTECTION, "SGDT to a page to be read only");
-	for (round = 0; round < 3; round++) {	/* The first one sets the accessed flag. */
-		load_table(FORM_LGDT, 0xff8, sregs.gdt.base);
-		expect_no_exception("LGDT from a page to be read only");
-	}
-	execute_at(FORM_SGDT, target, 0);
-	expect_exception(PF_VECTOR, PF_WRITE | PF_PROTECTION, "SGDT after it was read");
-	*entry = was & ~PTE_P;
-	execute_at(FORM_LGDT, target, 0);
-	expect_exception(PF_VECTOR, 0, "LGDT from a page that is not present");
-	*entry_of(target, 3) &= ~PTE_P;
-	*entry = was;
-	execute_at(FORM_SGDT, target, 0);
-	expect_exception(PF_VECTOR, PF_WRITE, "SGDT below a table that is not present");
-	*entry_of(target, 3) |= PTE_P;
-	expect_written_to(first, second, "all as it was");
-	kvm_vm_free(vm);
-}
-
-static void accessed_and_dirty_flags(void)
-{
-	uint64_t *entry;
-	int round;
-
-	create_vm();
-	entry = entry_of(target, 1);
-	for (round = 0; round < 4 && !case_failed; round++) {
-		*entry &= ~(PTE_A | PTE_D);
-		load_table(FORM_LGDT, 0xff8, sregs.gdt.base);
-		EXPECT((*entry & (PTE_A | PTE_D)) == PTE_A, "round %d: entry %#lx", round, *entry);
-		execute_at(FORM_SGDT, target, 0);
-		EXPECT(*entry & PTE_D, "round %d: entry %#lx", round, *entry);
-	}
-	kvm_vm_free(vm);
-}
-
-/* Another CR3, by which the same address is another page. */
-static void cr3_changes(void)
-{
-	uint64_t table, copy[5], cr3[2];
-	int level, round;
-
-	create_vm();
-	cr3[0] = sregs.cr3;
-	for (level = 1; level <= 4; level++)
-		copy[level] = addr_gva2gpa(vm, vm_vaddr_alloc(vm, getpagesize(),
-							      KVM_UTIL_MIN_VADDR));
-	table = vm_pgd(vm);
-	for (level = 4; level; level--) {
-		const int index = target >> (3 + 9 * level) & 511;
-		uint64_t *to = addr_gpa2hva(vm, copy[level]);
-
-		memcpy(to, addr_gpa2hva(vm, table), getpagesize());
-		table = to[index] & PTE_FRAME;
-		to[index] &= ~PTE_FRAME;
-		to[index] |= level > 1 ? copy[level - 1] :
-					     *entry_of(target + getpagesize(), 1) & PTE_FRAME;
-	}
-	cr3[1] = copy[4];
-	for (round = 0; round < 4 && !case_failed; round++) {
-		sregs.cr3 = cr3[round & 1];
-		vcpu_sregs_set(vcpu, &sregs);
-		expect_written_to(target_hva + (round & 1 ? getpagesize() : 0),
-				  target_hva + (round & 1 ? 0 : getpagesize()), "another CR3");
-	}
-	kvm_vm_free(vm);
-}
-
-/* A page of user space, which SMAP forbids the kernel unless RFLAGS.AC is set. */
-static void page_of_user_space(void)
-{
-	int round, level;
-
-	create_vm();
-	for (level = 4; level; level--)
-		*entry_of(target, level) |= PTE_US;
-	sregs.cr4 |= CR4_SMAP;
-	vcpu_sregs_set(vcpu, &sregs);
-	for (round = 0; round < 3 && !case_failed; round++) {
-		execute(FORM_SGDT_AC, 0);
-		expect_no_exception("SGDT with AC");
-		expect_table(&sregs.gdt, "SGDT with AC");
-		execute(FORM_SGDT, 0);
-		expect_exception(PF_VECTOR, PF_WRITE | PF_PROTECTION, "SGDT without AC");
-		execute(FORM_SGDT_AC, 0);
-		load_table(FORM_LGDT, 0xff0, sregs.gdt.base);
-		expect_exception(PF_VECTOR, PF_PROTECTION, "LGDT without AC");
-	}
-	kvm_vm_free(vm);
-}
-
-static void set_slot(void *memory, uint32_t flags, bool there)
-{
-	struct kvm_userspace_memory_region region = {
-		.slot = SLOT, .flags = flags, .guest_phys_addr = SLOT_GPA,
-		.memory_size = there ? getpagesize() : 0, .userspace_addr = (uint64_t)memory,
-	};
-
-	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
-}
-
-static uint8_t *page_of_memory(void)
-{
-	return mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-}
-
-static void memslots_change(void)
-{
-	uint8_t *first = page_of_memory(), *second = page_of_memory();
-	unsigned long log = 0;
-	struct kvm_dirty_log get = { .slot = SLOT, .dirty_bitmap = &log };
-	int round;
-
-	create_vm();
-	*entry_of(target, 1) = (*entry_of(target, 1) & ~PTE_FRAME) | SLOT_GPA;
-	set_slot(first, 0, true);
-	expect_written_to(first, second, "first memory");
-	set_slot(first, 0, false);
-	set_slot(second, 0, true);
-	expect_written_to(second, first, "second memory");
-	set_slot(second, KVM_MEM_LOG_DIRTY_PAGES, true);
-	for (round = 0; round < 3 && !case_failed; round++) {
-		expect_written_to(second, first, "dirty pages logged");
-		vm_ioctl(vm, KVM_GET_DIRTY_LOG, &get);
-		EXPECT(log == 1, "round %d: dirty log %#lx", round, log);
-	}
 	kvm_vm_free(vm);
 }
 
