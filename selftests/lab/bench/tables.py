@@ -241,7 +241,8 @@ def hardware(all_runs):
     for (cpu, kernel, mitigations), runs in machines.items():
         rows = []
         for l1, _, row, stock, fast in Runs(runs).pairs():
-            beside = [emulated.get(l1, row, 'off', variant) for variant in VARIANTS]
+            beside = [emulated.get(l1, row, mitigations, variant) or
+                      emulated.get(l1, row, 'off', variant) for variant in VARIANTS]
             rows.append([ROWS.get(row, row), *(
                 '%s \u00b1 %s' % (number(run['ticks']), number(run['ticks_spread']))
                 for run in (stock, fast)), percent(fast['ticks'], stock['ticks']),
