@@ -240,6 +240,7 @@ void pages_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct page_holds *holds = holds_of(vcpu);
 	struct nested_context *context = holds->ready;
+	const struct page_hold *bitmap = context ? &context->page[HELD_MSR_BITMAP] : NULL;
 	const bool named[NR_HELD_PAGES] = {
 		[HELD_MSR_BITMAP] = nested_cpu_has(vmcs12, CPU_BASED_USE_MSR_BITMAPS),
 		[HELD_APIC_ACCESS] =
@@ -250,9 +251,14 @@ void pages_settle(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
 	int p;
 
 	pages_msr_bitmap_done(vcpu);
-	/* Stock may not have looked at an enlightened bitmap, so its page may not be held. */
-	if (!context || msr_bitmap_is_enlightened(vmx) ||
-	    (named[HELD_MSR_BITMAP] && !context->msr_bitmap.valid))
+	/*
+	 * Stock need not look at an enlightened bitmap, whose page is not held then, or another's
+	 * is.  What the enlightened VMCS says now may not be what stock read there.
+	 */
+	if (!context || (named[HELD_MSR_BITMAP] &&
+			 (!context->msr_bitmap.valid ||
+			  page_hold_find(bitmap->map.hva, bitmap->map.gfn,
+					 gpa_to_gfn(vmcs12->msr_bitmap)) != PAGE_HOLD_HIT)))
 		return;
 	for (p = 0; p < NR_HELD_PAGES; p++) {
 		if (!named[p])
