@@ -8,7 +8,7 @@ export KVM_INTEL_STOCK=/lab/modules/kvm-intel.ko PYTHONHOME=/usr
 tap_log=/tmp/log
 . /tap.sh
 # busybox's modinfo wants an index, even for a file.
-mkdir -p /tmp /work "/lib/modules/$(uname -r)" /var/lib
+mkdir -p /tmp /check "/lib/modules/$(uname -r)" /var/lib
 touch "/lib/modules/$(uname -r)/modules.dep"
 hostname secretname
 
@@ -16,28 +16,28 @@ tool() { /python3 /project/scripts/kvm-intel-fast "$@" > /tmp/log 2>&1; }
 says() { grep -qE -- "$1" /tmp/log; }
 is_stock() { [ -e /dev/kvm ] && [ -d /sys/module/kvm_intel ] && [ ! -e /sys/module/kvm_intel/version ]; }
 is_fast() { [ -e /sys/module/kvm_intel/version ]; }
-in_report() { tar -xzOf /work/out.tar.gz out/report.json | grep -q -- "$1"; }
+in_report() { tar -xzOf /check/out.tar.gz out/report.json | grep -q -- "$1"; }
 refuses() { # WORDS ARGUMENTS...: says WORDS and what to do, and nothing was begun
 	words=$1
 	shift
 	! tool "$@" && says "$words" && says "^  to do: " && is_stock &&
 		[ ! -e /var/lib/kvm-intel-fast ]
 }
-# kit NAME LIMIT: /work/NAME is a kit whose one test is the script on standard input.
+# kit NAME LIMIT: /check/NAME is a kit whose one test is the script on standard input.
 kit() {
-	mkdir -p "/work/$1"
-	ln -sf /kit/differential_test "/work/$1/differential_test"
-	{ echo '#!/bin/sh'; cat; } > "/work/$1/own_test"
-	chmod +x "/work/$1/own_test"
-	echo "own_test | | $2 | test" > "/work/$1/list"
+	mkdir -p "/check/$1"
+	ln -sf /kit/differential_test "/check/$1/differential_test"
+	{ echo '#!/bin/sh'; cat; } > "/check/$1/own_test"
+	chmod +x "/check/$1/own_test"
+	echo "own_test | | $2 | test" > "/check/$1/list"
 }
 try() { # KIT MODULE: a check with that test and one random program
-	tool check --seeds 1 --kit "/work/$1" --module "$2" --out /work/out.tar.gz
+	tool check --seeds 1 --kit "/check/$1" --module "$2" --out /check/out.tar.gz
 }
 begin() { # KIT: the same in the background; returns once its test runs under fast
 	rm -f /tmp/under-fast
-	/python3 /project/scripts/kvm-intel-fast check --seeds 1 --kit "/work/$1" --module /fast.ko \
-		--out /work/out.tar.gz > /tmp/log 2>&1 &
+	/python3 /project/scripts/kvm-intel-fast check --seeds 1 --kit "/check/$1" --module /fast.ko \
+		--out /check/out.tar.gz > /tmp/log 2>&1 &
 	check=$!
 	for _ in $(seq 300); do
 		[ ! -e /tmp/under-fast ] || return
@@ -62,17 +62,17 @@ END
 
 refusals() {
 	sleep 1000 3< /dev/kvm &
-	refuses "virtual machines are running" check --kit /work/good --module /fast.ko
+	refuses "virtual machines are running" check --kit /check/good --module /fast.ko
 	ok $? "refused: a VM runs"
 	kill $!
 	wait $! 2> /dev/null
-	refuses "no kvm-intel-fast is installed" check --kit /work/good
+	refuses "no kvm-intel-fast is installed" check --kit /check/good
 	ok $? "refused: no module"
 }
 
 # All files of the system, and the settings that programs of the kit know of
 host_as_it_is() {
-	find / -xdev ! -path '/work/*' ! -path '/tmp/*' ! -path '/out/*' | sort
+	find / -xdev ! -path '/check/*' ! -path '/tmp/*' ! -path '/out/*' | sort
 	grep . /sys/kernel/mm/transparent_hugepage/enabled /sys/kernel/mm/ksm/run \
 		/sys/kernel/mm/ksm/sleep_millisecs \
 		/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
@@ -81,14 +81,14 @@ host_as_it_is() {
 good() {
 	echo always > /sys/kernel/mm/transparent_hugepage/enabled
 	host_as_it_is > /tmp/before
-	tool check --quick --seeds 2 --kit /work/quick --module /fast.ko --out /work/out.tar.gz &&
+	tool check --quick --seeds 2 --kit /check/quick --module /fast.ko --out /check/out.tar.gz &&
 		says "^check: GOOD: .*1 tests .*2 random programs, [0-9]{4,} lines .*; stock is loaded$" && is_stock
 	ok $? "check: good"
 	cp /tmp/log /out/check.txt
 	host_as_it_is > /tmp/after
 	diff /tmp/before /tmp/after > /tmp/log
 	ok $? "check leaves no file but its archive, and the settings as they were"
-	tar -xzOf /work/out.tar.gz > /tmp/all
+	tar -xzOf /check/out.tar.gz > /tmp/all
 	in_report '"good": true' && in_report '"module": "fast-' && in_report "$(uname -r)" &&
 		in_report '"microcode": "0x' && ! grep -q secretname /tmp/all
 	ok $? "the archive has the CPU, the kernel and all verdicts"
@@ -105,7 +105,7 @@ bad_module() {
 }
 
 hangs() {
-	kit hangs 3 < /work/lasts/own_test
+	kit hangs 3 < /check/lasts/own_test
 	! try hangs /fast.ko &&
 		says "^check: FAILED: fast with verify=1: own_test: timeout, under stock: pass.*; stock is loaded$" &&
 		is_stock && in_report '"verdict": "timeout"'
@@ -150,20 +150,20 @@ mutant() {
 		in_report "kvm-intel-fast: MSR bitmap of vmcs02 is not stock's merge"
 	ok $? "a mismatch of verify=1"
 	cp /tmp/log /out/mutant.txt
-	tar -xzOf /work/out.tar.gz > /tmp/all
+	tar -xzOf /check/out.tar.gz > /tmp/all
 	grep -q "kvm: (host) at (address) or (address)" /tmp/all && grep -q "end trace" /tmp/all &&
 		! grep -qE "secretname|10\.1\.2\.3|52:54:00" /tmp/all
 	ok $? "the archive has the warning, and no name or address"
 }
 
 measures() {
-	tool measure --quick --kit /kit --module /fast.ko --out /work/out.tar.gz && is_stock &&
+	tool measure --quick --kit /kit --module /fast.ko --out /check/out.tar.gz && is_stock &&
 		says "^L2 CPUID +[0-9,]+ [^ ]+ [0-9]+ +[0-9,]+ [^ ]+ [0-9]+ +[0-9]+%" &&
 		says "^VMREAD, natural width +[1-9]" && says "^VM exit.* [1-9][0-9]* " &&
 		says "^measure: 3 rows, 2 times each .*; stock is loaded$"
 	ok $? "measure"
 	cp /tmp/log /out/measure.txt
-	cp /work/out.tar.gz /out/measure.tar.gz
+	cp /check/out.tar.gz /out/measure.tar.gz
 }
 
 # In Debian's kernel, which has trace events, and /fast.ko for it.
@@ -200,7 +200,7 @@ reset_begins() {
 
 # What the disk then holds is in /var/lib/kvm-intel-fast.
 reset_ends() {
-	! tool check --kit /work/good --module /fast.ko --out /work/other.tar.gz && is_stock &&
+	! tool check --kit /check/good --module /fast.ko --out /check/other.tar.gz && is_stock &&
 		says "check: NOT FINISHED: the machine went down under fast with verify=1, during own_test; loaded is now: stock" &&
 		in_report "NOT FINISHED: the machine went down" && [ ! -e /var/lib/kvm-intel-fast/unfinished ]
 	ok $? "after a reset: stock is loaded, and the next check tells what it was doing"
@@ -208,10 +208,10 @@ reset_ends() {
 }
 
 # Without one that takes long here
-mkdir /work/quick
-ln -s /kit/* /work/quick
-rm /work/quick/list
-grep -v switch_test /kit/list > /work/quick/list
+mkdir /check/quick
+ln -s /kit/* /check/quick
+rm /check/quick/list
+grep -v switch_test /kit/list > /check/quick/list
 for part; do
 	$part
 done

@@ -199,27 +199,26 @@ def switch_debug(tree):
     return in_machine(switch_spec(tree, 'debug', ''))
 
 
-def refused_entry_verify(tree):
-    """L1 after an entry to L2 that the CPU refused, with verify=1."""
-    return in_machine(machine.Spec(
-        kernel=kernel('mini'), kvm_intel=build(tree, 'mini'), kvm_intel_opts='verify=1',
-        time_limit=MACHINE_LIMIT, program=[os.path.join(project.programs(), 'refused_entry_test')]))
-
-
-def desc_exits_spec(tree, options):
+def mini_spec(tree, program, options):
+    """A program of ours on the small kernel."""
     return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
-                        program=[os.path.join(project.programs(), 'desc_exits_test')])
+                        program=[os.path.join(project.programs(), program)])
+
+
+def refused_entry_verify(tree):
+    """L1 after an entry to L2 that the CPU refused, with verify=1."""
+    return in_machine(mini_spec(tree, 'refused_entry_test', 'verify=1'))
 
 
 def desc_exits(tree):
     """Accesses to descriptor-table registers; verify off."""
-    return in_machine(desc_exits_spec(tree, ''))
+    return in_machine(mini_spec(tree, 'desc_exits_test', ''))
 
 
 def desc_exits_verify(tree):
     """The same with verify=1: no mismatch, no warning."""
-    return in_machine(desc_exits_spec(tree, 'verify=1'))
+    return in_machine(mini_spec(tree, 'desc_exits_test', 'verify=1'))
 
 
 def kvm_tsc_scaling(tree):
@@ -290,20 +289,14 @@ def known_fields_gaps(tree):
             program=[os.path.join(project.programs(), 'known_fields_test')]))
 
 
-def entry_spec(tree, options):
-    return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
-                        kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
-                        program=[os.path.join(project.programs(), 'entry_test')])
-
-
 def entry(tree):
     """What a nested VM entry leaves out; verify off, so that it cannot help."""
-    return in_machine(entry_spec(tree, ''))
+    return in_machine(mini_spec(tree, 'entry_test', ''))
 
 
 def entry_verify(tree):
     """The same, seen by verify=1."""
-    return in_machine(entry_spec(tree, 'verify=1'), 'verify_found_nothing')
+    return in_machine(mini_spec(tree, 'entry_test', 'verify=1'), 'verify_found_nothing')
 
 
 def shadow_absent(tree):
