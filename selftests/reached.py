@@ -25,6 +25,7 @@ LEFT_OUT = {
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),
     **dict.fromkeys(('package', 'status', 'hardware'), 'runs what `bench` does'),
     'upstream': 'runs what `switch-fast` does',
+    'differential-programs-fast': 'runs what `differential-programs` does',
     **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}
 
 

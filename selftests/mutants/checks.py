@@ -415,10 +415,15 @@ def differential(tree, *choice):
     return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
 
 
-def differential_programs(tree):
-    """The shrunk programs that once differed."""
-    return differential(tree, '--program', *glob.glob(
+def differential_programs(tree, *options):
+    """The programs that once differed, or were written for one case; with verify=1."""
+    return differential(tree, *options, '--program', *glob.glob(
         os.path.join(SELFTESTS, 'differential', 'programs', '*.program')))
+
+
+def differential_programs_fast(tree):
+    """The same with verify off, so that it cannot help."""
+    return differential_programs(tree, '--fast-opts', '')
 
 
 CHECKS = {
@@ -450,6 +455,7 @@ CHECKS = {
     'fields-linux-l1': fields_linux_l1,
     'differential': differential,
     'differential-programs': differential_programs,
+    'differential-programs-fast': differential_programs_fast,
     'refused-entry-verify': refused_entry_verify,
     'desc-exits': desc_exits,
     'desc-exits-verify': desc_exits_verify,
