@@ -221,6 +221,11 @@ def desc_exits_verify(tree):
     return in_machine(mini_spec(tree, 'desc_exits_test', 'verify=1'))
 
 
+def desc_exits_ept(tree):
+    """The same without EPT, verify off."""
+    return in_machine(mini_spec(tree, 'desc_exits_test', 'ept=0'))
+
+
 def kvm_tsc_scaling(tree):
     """KVM's test of an L1 that scales its own TSC and that of L2; verify off."""
     done = subprocess.run([os.path.join(SELFTESTS, 'kvm', 'compare'), '--fast-opts', '',
@@ -459,6 +464,7 @@ CHECKS = {
     'refused-entry-verify': refused_entry_verify,
     'desc-exits': desc_exits,
     'desc-exits-verify': desc_exits_verify,
+    'desc-exits-ept': desc_exits_ept,
     'kvm-tsc-scaling': kvm_tsc_scaling,
 }
 

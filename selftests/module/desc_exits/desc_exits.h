@@ -18,6 +18,7 @@ enum { STORES_GDT, STORES_IDT, STORES_LDT, STORES_TR, LOADS_GDT, LOADS_IDT, LOAD
 #define FS_BASE		0x5000ul
 #define WAKE_VECTOR	0x40
 #define RFLAGS_TF	BIT_ULL(8)
+#define MANY		2000	/* accesses of SGDT_MANY */
 #define MEMORY		0	/* size of the operand, where it is in memory */
 
 /*
@@ -68,7 +69,11 @@ enum { STORES_GDT, STORES_IDT, STORES_LDT, STORES_TR, LOADS_GDT, LOADS_IDT, LOAD
 	F(SGDT_TF, TRAP, "sgdt (%%rdi)", UNTRAP, STORES_GDT, MEMORY, 0) \
 	F(SLDT_TF, TRAP, "sldt %%eax", UNTRAP, STORES_LDT, 4, 0) \
 	F(SGDT_STI, "sti", "sgdt (%%rdi)", "cli", STORES_GDT, MEMORY, 0) \
-	F(SGDT_AC, "stac", "sgdt (%%rdi)", "clac", STORES_GDT, MEMORY, 0)
+	F(SGDT_AC, "stac", "sgdt (%%rdi)", "clac", STORES_GDT, MEMORY, 0) \
+	F(SGDT_MANY, "mov $2000, %%edx; 2:", "sgdt (%%rdi)", "dec %%edx; jnz 2b", STORES_GDT, \
+	  MEMORY, 0) \
+	F(SLDT_TABLE, "mov %%rax, %%r13", "sldt (%%rdi)", \
+	  "mov %%cr3, %%rax; mov %%rax, %%cr3; mov (%%r13), %%rax", STORES_LDT, MEMORY, 0)
 
 enum form {
 #define F(NAME, ...) FORM_##NAME,
@@ -103,22 +108,41 @@ void note_exception(struct ex_regs *regs);
 #define PTE_US		BIT_ULL(2)
 #define PTE_FRAME	0x000ffffffffff000ull
 #define PF_WRITE	2
+#define SLOT		5
+#define SLOT_GPA	0x80000000ul
 
 extern vm_vaddr_t target;	/* two pages, and none behind them */
 extern uint8_t *target_hva;
 extern struct kvm_sregs sregs;	/* as the vCPU has them */
+uint64_t *entry_in(uint64_t table, uint64_t address, int level);
 uint64_t *entry_of(uint64_t gva, int level);
 void create_vm(void);
+void create_vm_with_ring(uint32_t size);
 void execute_at(enum form form, uint64_t gva, uint64_t rax);
 void execute(enum form form, uint64_t rax);
 void expect_no_exception(const char *name);
 void expect_exception(int vector, uint64_t error_code, const char *name);
+void count_from_here(void);
+void expect_fast(unsigned int number, const char *name);
 void expect_table(const struct kvm_dtable *table, const char *name);
 void load_table(enum form form, uint16_t limit, uint64_t base);
+void expect_written_to(uint8_t *page, uint8_t *other, const char *when);
+uint8_t *new_memory(uint64_t size);
+void set_slot(uint32_t slot, uint64_t gpa, void *memory, uint64_t size, uint32_t flags);
+void map_target_to(uint64_t gpa);
+
 void page_tables_change(void);
 void accessed_and_dirty_flags(void);
 void cr3_changes(void);
 void page_of_user_space(void);
 void memslots_change(void);
+void dirty_log_read(void);
+void dirty_log_read_and_cleared(void);
+void dirty_log_initially_set(void);
+void dirty_ring(void);
+void dirty_ring_full(void);
+void smm_has_other_memory(void);
+void table_of_the_guest(void);
+void table_of_l1_for_l2(void);
 
 #endif

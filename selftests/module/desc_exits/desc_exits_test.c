@@ -40,17 +40,23 @@ uint8_t *target_hva;
 struct kvm_sregs sregs;
 static uint64_t kept_fast;
 
-uint64_t *entry_of(uint64_t gva, int level)
+/* Below @table, which is of level 4; of page tables or EPT. */
+uint64_t *entry_in(uint64_t table, uint64_t address, int level)
 {
-	uint64_t table = vm_pgd(vm), *entry;
+	uint64_t *entry;
 	int i;
 
 	for (i = 4; ; i--) {
-		entry = (uint64_t *)addr_gpa2hva(vm, table) + (gva >> (3 + 9 * i) & 511);
+		entry = (uint64_t *)addr_gpa2hva(vm, table) + (address >> (3 + 9 * i) & 511);
 		if (i == level)
 			return entry;
 		table = *entry & PTE_FRAME;
 	}
+}
+
+uint64_t *entry_of(uint64_t gva, int level)
+{
+	return entry_in(vm_pgd(vm), gva, level);
 }
 
 static void put_descriptor(uint16_t selector, uint64_t low)
@@ -73,13 +79,22 @@ static uint64_t system_descriptor(uint64_t type)
 	return 0x0000800000000067ull | type << 40 | LDT_BASE << 16;
 }
 
-void create_vm(void)
+void count_from_here(void)
+{
+	kept_fast = counter("desc_exits_fast");
+}
+
+/* @ring_size: bytes of its dirty ring, if it has one. */
+void create_vm_with_ring(uint32_t ring_size)
 {
 	static const int vectors[] = { DB_VECTOR, UD_VECTOR, NP_VECTOR, SS_VECTOR, GP_VECTOR,
 				       PF_VECTOR, WAKE_VECTOR };
 	unsigned int i;
 
-	vm = vm_create_with_one_vcpu(&vcpu, guest_code);
+	vm = vm_create(1);
+	if (ring_size)
+		vm_enable_dirty_ring(vm, ring_size);
+	vcpu = vm_vcpu_add(vm, 0, guest_code);
 	vm_init_descriptor_tables(vm);
 	vcpu_init_descriptor_tables(vcpu);
 	for (i = 0; i < ARRAY_SIZE(vectors); i++)
@@ -96,7 +111,12 @@ void create_vm(void)
 	sregs.fs.base = FS_BASE;
 	sregs.cr0 |= CR0_WP;
 	vcpu_sregs_set(vcpu, &sregs);
-	kept_fast = counter("desc_exits_fast");
+	count_from_here();
+}
+
+void create_vm(void)
+{
+	create_vm_with_ring(0);
 }
 
 static void run_to_answer(void)
@@ -124,7 +144,7 @@ static bool verify_found_a_mismatch(void)
 }
 
 /* How many of the last accesses were to be handled without the emulator. */
-static void expect_fast(unsigned int number, const char *name)
+void expect_fast(unsigned int number, const char *name)
 {
 	uint64_t now = counter("desc_exits_fast");
 
@@ -526,6 +546,14 @@ static const struct test_case cases[] = {
 	CASE(cr3_changes),
 	CASE(page_of_user_space),
 	CASE(memslots_change),
+	CASE(dirty_log_read),
+	CASE(dirty_log_read_and_cleared),
+	CASE(dirty_log_initially_set),
+	CASE(dirty_ring),
+	CASE(dirty_ring_full),
+	CASE(smm_has_other_memory),
+	CASE(table_of_the_guest),
+	CASE(table_of_l1_for_l2),
 	CASE(verify_found_nothing),
 };
 
