@@ -49,8 +49,11 @@ static void arm_interrupts(struct kvm_vm *vm)
 const struct row guest_rows[] = {
 	{ "l1_cpuid", 10000, .execute = op_cpuid },
 	{ "l1_sgdt", 1000, .execute = op_sgdt, .prepare = set_umip },
+	{ "l1_sidt", 1000, .execute = op_sidt, .prepare = set_umip },
 	{ "l1_sldt", 1000, .execute = op_sldt, .prepare = set_umip },
+	{ "l1_str", 1000, .execute = op_str, .prepare = set_umip },
 	{ "l1_lgdt", 1000, .execute = op_lgdt, .prepare = set_umip },
+	{ "l1_lidt", 1000, .execute = op_lidt, .prepare = set_umip },
 	{ "l1_lldt", 1000, .execute = op_lldt, .prepare = set_umip },
 	{ "cpuid", 1000, .execute = op_cpuid },
 	{ "cpuid_timer", 1000, .execute = op_cpuid, .prepare = arm_distant_timer },

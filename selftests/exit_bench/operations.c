@@ -8,7 +8,7 @@
 unsigned long apic_address = APIC_DEFAULT_GPA + APIC_TMCCT;
 uint64_t period;
 static uint64_t next_return;
-static struct desc_ptr kernel_gdt;
+static struct desc_ptr kernel_gdt, kernel_idt;
 
 void op_cpuid(void)
 {
@@ -93,13 +93,20 @@ void op_spin(void)
 /*
  * Accesses to the descriptor-table registers.  KVM lets them exit, if it emulates UMIP, while
  * the guest has UMIP set.  As in a kernel, memory operands are on the stack, and the register
- * of SLDT holds what was there before.
+ * of SLDT and STR holds what was there before.
  */
 void op_sgdt(void)
 {
 	struct desc_ptr table;
 
 	asm volatile("sgdt %0" : "=m"(table));
+}
+
+void op_sidt(void)
+{
+	struct desc_ptr table;
+
+	asm volatile("sidt %0" : "=m"(table));
 }
 
 void op_sldt(void)
@@ -109,11 +116,25 @@ void op_sldt(void)
 	asm volatile("sldt %w0" : "+r"(selector));
 }
 
+void op_str(void)
+{
+	unsigned long selector = -1ul;
+
+	asm volatile("str %w0" : "+r"(selector));
+}
+
 void op_lgdt(void)
 {
 	struct desc_ptr table = kernel_gdt;
 
 	asm volatile("lgdt %0" : : "m"(table));
+}
+
+void op_lidt(void)
+{
+	struct desc_ptr table = kernel_idt;
+
+	asm volatile("lidt %0" : : "m"(table));
 }
 
 void op_lldt(void)
@@ -125,6 +146,7 @@ void set_umip(void)
 {
 	set_cr4(get_cr4() | X86_CR4_UMIP);
 	asm volatile("sgdt %0" : "=m"(kernel_gdt));
+	asm volatile("sidt %0" : "=m"(kernel_idt));
 }
 
 void enable_timer(void)

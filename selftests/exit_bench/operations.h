@@ -42,8 +42,11 @@ void op_wait_for_timer(void);
 void op_forever(void);
 void op_spin(void);
 void op_sgdt(void);
+void op_sidt(void);
 void op_sldt(void);
+void op_str(void);
 void op_lgdt(void);
+void op_lidt(void);
 void op_lldt(void);
 
 /* What lets op_sgdt() to op_lldt() exit. */

@@ -12,8 +12,11 @@ Row = collections.namedtuple('Row', 'title exit vcpus', defaults=(1,))
 ROWS = {
     'l1_cpuid': Row('L1 CPUID', 'CPUID'),
     'l1_sgdt': Row('L1 SGDT, without UMIP in the CPU', 'GDTR_IDTR_ACCESS'),
+    'l1_sidt': Row('L1 SIDT, the same', 'GDTR_IDTR_ACCESS'),
     'l1_sldt': Row('L1 SLDT, the same', 'LDTR_TR_ACCESS'),
+    'l1_str': Row('L1 STR, the same', 'LDTR_TR_ACCESS'),
     'l1_lgdt': Row('L1 LGDT, the same', 'GDTR_IDTR_ACCESS'),
+    'l1_lidt': Row('L1 LIDT, the same', 'GDTR_IDTR_ACCESS'),
     'l1_lldt': Row('L1 LLDT, the same', 'LDTR_TR_ACCESS'),
     'cpuid': Row('CPUID', 'CPUID'),
     'cpuid_timer': Row('CPUID, x2APIC on and a timer armed', 'CPUID'),
