@@ -26,7 +26,8 @@ LEFT_OUT = {
     **dict.fromkeys(('package', 'status', 'hardware'), 'runs what `bench` does'),
     'upstream': 'runs what `switch-fast` does',
     'differential-programs-fast': 'runs what `differential-programs` does',
-    **dict.fromkeys(('desc-exits-ept-stock', 'desc-exits-ept-fast', 'desc-exits-ept-verify'),
+    **dict.fromkeys(('desc-exits-umip-stock', 'desc-exits-umip-fast', 'desc-exits-ept-stock',
+                     'desc-exits-ept-fast', 'desc-exits-ept-verify'),
                     'runs what `desc-exits-fast` does'),
     **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}
 

@@ -226,6 +226,14 @@ def desc_exits_ept(tree):
     return in_machine(mini_spec(tree, 'desc_exits_test', 'ept=0'))
 
 
+def desc_exits_umip(tree):
+    """A CPU with UMIP: accesses to descriptor-table registers do not exit."""
+    case = 'cpu_has_umip'
+    spec = mini_spec(tree, 'desc_exits_test', '')
+    return in_machine(dataclasses.replace(spec, cpu_features='umip',
+                                          program=[*spec.program, case]), case)
+
+
 def kvm_tsc_scaling(tree):
     """KVM's test of an L1 that scales its own TSC and that of L2; verify off."""
     done = subprocess.run([os.path.join(SELFTESTS, 'kvm', 'compare'), '--fast-opts', '',
@@ -465,6 +473,7 @@ CHECKS = {
     'desc-exits': desc_exits,
     'desc-exits-verify': desc_exits_verify,
     'desc-exits-ept': desc_exits_ept,
+    'desc-exits-umip': desc_exits_umip,
     'kvm-tsc-scaling': kvm_tsc_scaling,
 }
 

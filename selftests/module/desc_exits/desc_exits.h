@@ -144,5 +144,6 @@ void dirty_ring_full(void);
 void smm_has_other_memory(void);
 void table_of_the_guest(void);
 void table_of_l1_for_l2(void);
+void cpu_has_umip(void);
 
 #endif

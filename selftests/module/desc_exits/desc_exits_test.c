@@ -554,6 +554,7 @@ static const struct test_case cases[] = {
 	CASE(smm_has_other_memory),
 	CASE(table_of_the_guest),
 	CASE(table_of_l1_for_l2),
+	CASE(cpu_has_umip),
 	CASE(verify_found_nothing),
 };
 

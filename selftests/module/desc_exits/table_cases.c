@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SLDT to an entry of a table whose writes the MMU tracks: cases of desc_exits_test.
+ * SLDT to an entry of a table whose writes the MMU tracks, and a CPU with UMIP: cases of
+ * desc_exits_test.
  *
  * The entry names one of two tables in a block of 64 KiB.  LDTR's selector is the low half word
  * of what it is to hold.
@@ -118,19 +119,18 @@ static void ENTRY_POINT l1_code(struct vmx_pages *vmx)
 	}
 }
 
-/* EPT of L1, which the MMU tracks once L2 has run. */
-void table_of_l1_for_l2(void)
+/* False if L1 has no EPT. */
+static bool create_vm_with_l1_and_l2(void)
 {
 	struct vmx_pages *vmx;
-	uint64_t gpa, *entry, seen;
 	vm_vaddr_t vmx_gva;
-	int round;
+	uint64_t gpa, *entry;
 
 	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
 	if (!kvm_vm_has_ept(vm)) {
 		skip_reason = "no EPT for L1";
 		kvm_vm_free(vm);
-		return;
+		return false;
 	}
 	target = vm_vaddr_alloc(vm, 2 * getpagesize(), KVM_UTIL_MIN_VADDR);
 	sync_global_to_guest(vm, target);
@@ -147,6 +147,13 @@ void table_of_l1_for_l2(void)
 	virt_map(vm, TABLE_GVA, *entry_in(vmx->eptp_gpa, gpa, 3) & PTE_FRAME, 1);
 	entry_gva = TABLE_GVA + ((uint64_t)entry & (getpagesize() - 1));
 	sync_global_to_guest(vm, entry_gva);
+	return true;
+}
+
+static void let_l2_see_each_table(void)
+{
+	uint64_t seen;
+	int round;
 
 	run_to_sync();
 	count_from_here();
@@ -155,6 +162,57 @@ void table_of_l1_for_l2(void)
 		seen = run_to_sync();
 		EXPECT(seen == round % TABLES, "round %d: L2 saw %#lx", round, seen);
 	}
+}
+
+/* EPT of L1, which the MMU tracks once L2 has run. */
+void table_of_l1_for_l2(void)
+{
+	if (!create_vm_with_l1_and_l2())
+		return;
+	let_l2_see_each_table();
 	expect_left_to_stock("SLDT to a table of L1");
+	kvm_vm_free(vm);
+}
+
+static void expect_no_exits(const char *when)
+{
+	static const char * const names[] = {
+		"desc_exits_fast", "desc_exits_stock_mode", "desc_exits_stock_l2",
+		"desc_exits_stock_debug", "desc_exits_stock_address", "desc_exits_stock_operand",
+		"desc_exits_stock_memory", "desc_exits_stock_descriptor",
+		"desc_exits_verify_checks",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names) && parameter("desc_exits"); i++)
+		EXPECT(!counter(names[i]), "%s: %s %lu", when, names[i], counter(names[i]));
+}
+
+/* On a CPU with UMIP nothing is emulated, not before L2 runs and not afterwards. */
+void cpu_has_umip(void)
+{
+	enum form form;
+	uint64_t before;
+
+	if (!this_cpu_has(X86_FEATURE_UMIP)) {
+		skip_reason = "this CPU has no UMIP";
+		return;
+	}
+	create_vm();
+	before = exits();
+	execute(FORM_SGDT_MANY, 0);
+	expect_table(&sregs.gdt, "SGDT");
+	before = exits() - before;
+	ksft_print_msg("%lu exits of %u SGDTs\n", before, MANY);
+	EXPECT(before < MANY / 10, "as if it had none");
+	for (form = 0; form < NR_PLAIN_FORMS; form++)
+		execute(form, 0);
+	expect_no_exits("each form");
+	kvm_vm_free(vm);
+
+	if (!create_vm_with_l1_and_l2())
+		return;
+	let_l2_see_each_table();
+	expect_no_exits("L1 after L2");
 	kvm_vm_free(vm);
 }
