@@ -132,6 +132,20 @@ def exits_by_level(counters):
     return levels
 
 
+def jumped_from(counted, symbols):
+    """{(entry of calls, function): the function that jumped to it instead of calling it}
+
+    Only of functions that were entered in no other way during that call."""
+    begun = {(call, address): count for call, address, count in counted['host_ip']}
+    jumps = collections.defaultdict(collections.Counter)
+    for call, before, after, count in counted['jumps']:
+        source, target = symbols.name(before), symbols.name(after)
+        if source != target and symbols.start.get(target) == after:
+            jumps[call, target][source] += count
+    return {(call, target): next(iter(sources)) for (call, target), sources in jumps.items()
+            if len(sources) == 1 and sources.total() == begun.get((call, symbols.start[target]))}
+
+
 def call_tree(counted, symbols, user, iterations):
     """[function, own instructions, [callees, likewise]] per iteration, of stacks.N.json.
 
@@ -139,12 +153,21 @@ def call_tree(counted, symbols, user, iterations):
     def node(name):
         return [name, 0, {}]
 
+    by_jump = jumped_from(counted, symbols)
+
+    def functions(call, address):
+        """During this call: the function of address, below those that jumped to it."""
+        found = [symbols.name(address)]
+        while (call, found[0]) in by_jump and by_jump[call, found[0]] not in found:
+            found.insert(0, by_jump[call, found[0]])
+        return tuple(found)
+
     root, paths, others = node('L0'), [], user / iterations
     for parent, site in counted['calls']:
-        paths.append(paths[parent] + (symbols.name(site),) if paths else ())
+        paths.append(paths[parent] + functions(parent, site) if paths else ())
     by_path = collections.Counter()
     for call, address, count in counted['host_ip']:
-        by_path[paths[call] + (symbols.name(address),)] += count
+        by_path[paths[call] + functions(call, address)] += count
     for path, count in sorted(by_path.items()):
         if count < iterations:
             others += count / iterations

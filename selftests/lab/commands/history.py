@@ -7,8 +7,13 @@ Packages are fetched and unpacked, never installed.  Each kernel is L0 for the s
 L1s: the tiny one, and (without --quick) this project's Linux L1.
 
 Writes build/history/*.json in the form of the bench, history.md (tables, with the
-functions of L0 that grew and shrank between neighbours) and history.svg, the plot.
-A kernel that was measured with the same emulator and program is not measured again.
+functions of L0 that grew and shrank) and history.svg, the plot.  A kernel that was
+measured with the same emulator and program is not measured again.  Each is compared
+with the newest older one that the same compiler built.
+
+--follow takes every point release that the archive has, or those of the VERSIONs,
+measures what was not measured yet, adds it to the tables, and says what moved and
+by which function.  A kernel whose package is gone by then stays in the tables.
 The options have their defaults from QUICK= and OUT= in the environment.
 """
 
@@ -17,10 +22,12 @@ import re
 
 from scripts import TOP, command
 from ..bench import history
+from .compare import tolerance
 
 EXAMPLES = (
     'kvm-lab history --quick 6.1 6.12 7.3       # the newest point release of each',
-    'kvm-lab history                            # all that the archive has: 20 minutes',
+    'kvm-lab history                            # all releases that the archive has: 20 minutes',
+    'kvm-lab history --follow --quick           # weekly: what is new, and what moved by it',
 )
 OUT = os.path.join(TOP, 'build', 'history')
 
@@ -29,6 +36,10 @@ def arguments(parser):
     add = parser.add_argument
     add('--quick', action='store_true', default=command.said('QUICK'),
         help='leave the Linux L1 out')
+    add('--follow', action='store_true',
+        help='measure what is new, and say what moved; exit status 1 if a cost rose')
+    add('--tolerance', type=tolerance, default=0.01, metavar='N%',
+        help='what changed by no more than that did not move (default: 1%%)')
     add('--out', default=os.environ.get('OUT') or OUT, metavar='DIR',
         help='where the figures go (default: build/history)')
     add('versions', nargs='*', metavar='VERSION')
@@ -39,4 +50,5 @@ def main(parser, argv):
     for version in options.versions:
         if not re.fullmatch(r'\d+\.\d+(\.\d+)?', version):
             parser.error('"%s" is no release of Linux, such as 6.12 or 6.12.107' % version)
-    return history.run(options.versions, options.quick, os.path.abspath(options.out))
+    run = history.follow if options.follow else history.run
+    return run(options.versions, options.quick, options.tolerance, os.path.abspath(options.out))

@@ -31,7 +31,9 @@
  *    call instruction]; entry 0 is its root. "host_ip" lists [entry of calls, address, instructions].
  *    A call is open while the stack pointer is not above its return address, which holds for returns of
  *    every kind. Each kernel stack has calls of its own, known by its address (16 KiB, aligned); those
- *    made before the window opened are not known. A function that was jumped to stands for its caller.
+ *    made before the window opened are not known. "jumps" lists [entry of calls, address before, address
+ *    after, how often] of what went on elsewhere within one call, at an address where a function may
+ *    begin: jumps, and interrupts.
  *
  * Invariant: counting never changes the machine's state, so a run is the same with and without it.
  */
@@ -52,6 +54,7 @@
 #define MSR_FLUSH_CMD	0x10b
 #define STACK_BITS	14	/* THREAD_SIZE of x86-64 */
 #define KNOWN_BITS	16
+#define FUNCTION_ALIGNMENT	16	/* of gcc on x86-64, and of the kernel's own assembly */
 
 typedef std::map<Bit32u, Bit64u> table;
 
@@ -125,6 +128,8 @@ struct position {
 	kernel_stack *stack;
 	bool called;		/* the instruction before was a call */
 	Bit64u site, slot;	/* of that call */
+	unsigned int entry;	/* of the instruction before, in window.calls */
+	Bit64u ip, next;	/* its address, and that behind it; 0: it was not the kernel's */
 };
 
 /* An MSR, and the VMCSs that exited, was current, and was entered. */
@@ -147,6 +152,7 @@ struct window {
 	std::vector<place> calls;
 	std::unordered_map<place, unsigned int, place_hash> call_index;
 	std::unordered_map<Bit64u, kernel_stack> stacks;
+	std::map<std::array<Bit64u, 3>, Bit64u> jumps;
 	std::vector<position> positions;
 	std::vector<Bit64u> vmcs;
 	std::vector<Bit64u> entries;
@@ -346,6 +352,13 @@ static void write_stacks(FILE *out, Bit64u end_tick)
 			e.second);
 		comma = ", ";
 	}
+	comma = "";
+	fprintf(out, "],\n\"jumps\": [");
+	for (auto &j : w->jumps) {
+		fprintf(out, "%s[" FMT_LL "u, " FMT_LL "u, " FMT_LL "u, " FMT_LL "u]", comma,
+			j.first[0], j.first[1], j.first[2], j.second);
+		comma = ", ";
+	}
 	fprintf(out, "]\n}\n");
 }
 
@@ -499,6 +512,16 @@ static void remember_call(unsigned int cpu, bxInstruction_c *i)
 	at->slot = BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RSP].rrx - 8;
 }
 
+static void count_jump(position *at, const place &where, unsigned int length)
+{
+	if (at->next && at->next != where.second && at->entry == where.first &&
+	    !(where.second % FUNCTION_ALIGNMENT))
+		w->jumps[{where.first, at->ip, where.second}]++;
+	at->entry = where.first;
+	at->ip = where.second;
+	at->next = where.second + length;
+}
+
 static void count_kernel(unsigned int cpu, bxInstruction_c *i)
 {
 	place where(current_call(cpu), BX_CPU(cpu)->get_instruction_pointer());
@@ -507,6 +530,7 @@ static void count_kernel(unsigned int cpu, bxInstruction_c *i)
 	if (!known->count || known->where != where)
 		*known = known_place{where, &w->host_ip[where]};
 	++*known->count;
+	count_jump(&w->positions[cpu], where, i->ilen());
 	remember_call(cpu, i);
 }
 
@@ -516,11 +540,11 @@ static void count_instruction(unsigned int cpu, bxInstruction_c *i)
 
 	w->mode[guest].instructions++;
 	w->cpus[cpu][guest]++;
-	if (!guest) {
-		if (BX_CPU(cpu)->sregs[BX_SEG_REG_CS].selector.rpl == 3)
-			w->user_instructions++;
-		else
-			count_kernel(cpu, i);
+	if (!guest && BX_CPU(cpu)->sregs[BX_SEG_REG_CS].selector.rpl != 3) {
+		count_kernel(cpu, i);
+	} else {
+		w->user_instructions += !guest;
+		w->positions[cpu].next = 0;
 	}
 	count_listed(cpu, i, &w->mode[guest]);
 }
