@@ -50,23 +50,35 @@ struct desc_access {
 	struct desc_ptr table;		/* the same */
 };
 
-/* What cannot be done with interrupts off is tried again with interrupts on, and counted there. */
-#define LEFT_TO_STOCK(vcpu, access, why) ({						\
-	to_vmx(vcpu)->fast.counters.desc_exits_stock_##why += (access)->may_sleep;	\
-	false;										\
+/* Also with interrupts on: nobody looks at it again. */
+#define LEFT_TO_STOCK(vcpu, why) ({					\
+	to_vmx(vcpu)->fast.counters.desc_exits_stock_##why++;		\
+	to_vmx(vcpu)->fast.desc_exit_left = true;			\
+	false;								\
 })
 
+/* With interrupts off this is tried again with interrupts on, and counted there. */
+#define MEMORY_LEFT_TO_STOCK(vcpu, access)	\
+	((access)->may_sleep && LEFT_TO_STOCK(vcpu, memory))
+
+/* LTR, which reads a descriptor; asked first, so that it pays little for all this. */
+static __always_inline bool is_ltr(struct kvm_vcpu *vcpu)
+{
+	return fast_exit_reason(vcpu) == EXIT_REASON_LDTR_TR &&
+	       DESC_INFO_IDENTITY(vmcs_read32(VMX_INSTRUCTION_INFO)) == DESC_LTR - DESC_SLDT;
+}
+
 /* True if the vCPU executes as is presumed here. */
-static __always_inline bool is_plain(struct kvm_vcpu *vcpu, const struct desc_access *access)
+static __always_inline bool is_plain(struct kvm_vcpu *vcpu)
 {
 	if (unlikely(is_guest_mode(vcpu)))
-		return LEFT_TO_STOCK(vcpu, access, l2);
+		return LEFT_TO_STOCK(vcpu, l2);
 	if (!(vcpu->arch.efer & EFER_LMA) || !(vmcs_read32(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK) ||
 	    VMX_AR_DPL(vmcs_read32(GUEST_SS_AR_BYTES)))
-		return LEFT_TO_STOCK(vcpu, access, mode);
+		return LEFT_TO_STOCK(vcpu, mode);
 	if (vcpu->guest_debug || (vcpu->arch.dr7 & DR7_BP_EN_MASK) ||
 	    (vmcs_readl(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF)))
-		return LEFT_TO_STOCK(vcpu, access, debug);
+		return LEFT_TO_STOCK(vcpu, debug);
 	return true;
 }
 
@@ -88,7 +100,7 @@ static __always_inline bool find_memory(struct kvm_vcpu *vcpu, struct desc_acces
 		address += from.base;
 	}
 	if (!desc_is_canonical(address) || offset_in_page(address) > PAGE_SIZE - size)
-		return LEFT_TO_STOCK(vcpu, access, address);
+		return LEFT_TO_STOCK(vcpu, address);
 	access->address = address;
 	return true;
 }
@@ -108,12 +120,12 @@ static bool find_value(struct kvm_vcpu *vcpu, struct desc_access *access)
 	}
 	rip = vmcs_readl(GUEST_RIP);
 	if (!desc_is_canonical(rip) || offset_in_page(rip) > PAGE_SIZE - sizeof(insn))
-		return LEFT_TO_STOCK(vcpu, access, address);
+		return LEFT_TO_STOCK(vcpu, address);
 	if (!gva_read(vcpu, rip, &insn, sizeof(insn), access->may_sleep))
-		return LEFT_TO_STOCK(vcpu, access, memory);
+		return MEMORY_LEFT_TO_STOCK(vcpu, access);
 	size = desc_operand_size(insn);
 	if (!size || (access->in_memory && size == 8))
-		return LEFT_TO_STOCK(vcpu, access, operand);
+		return LEFT_TO_STOCK(vcpu, operand);
 	access->value = desc_register(old, access->selector, size);
 	return true;
 }
@@ -132,12 +144,12 @@ static __always_inline bool find_selector(struct kvm_vcpu *vcpu, struct desc_acc
 			access->selector = kvm_register_read_raw(vcpu, access->reg);
 		else if (!gva_read(vcpu, access->address, &access->selector, sizeof(u16),
 				   access->may_sleep))
-			return LEFT_TO_STOCK(vcpu, access, memory);
+			return MEMORY_LEFT_TO_STOCK(vcpu, access);
 		if (access->selector & ~SEGMENT_RPL_MASK)
-			return LEFT_TO_STOCK(vcpu, access, descriptor);
+			return LEFT_TO_STOCK(vcpu, descriptor);
 		return true;
 	default:
-		return LEFT_TO_STOCK(vcpu, access, descriptor);
+		return LEFT_TO_STOCK(vcpu, descriptor);
 	}
 }
 
@@ -157,8 +169,8 @@ static __always_inline bool find_table(struct kvm_vcpu *vcpu, struct desc_access
 		return true;
 	default:
 		if (!gva_read(vcpu, access->address, table, sizeof(*table), access->may_sleep))
-			return LEFT_TO_STOCK(vcpu, access, memory);
-		return desc_is_canonical(table->address) || LEFT_TO_STOCK(vcpu, access, descriptor);
+			return MEMORY_LEFT_TO_STOCK(vcpu, access);
+		return desc_is_canonical(table->address) || LEFT_TO_STOCK(vcpu, descriptor);
 	}
 }
 
@@ -168,7 +180,7 @@ static __always_inline bool work_out(struct kvm_vcpu *vcpu, struct desc_access *
 	const bool ldtr_tr = fast_exit_reason(vcpu) == EXIT_REASON_LDTR_TR;
 	u32 info;
 
-	if (!is_plain(vcpu, access))
+	if (!is_plain(vcpu))
 		return false;
 	info = vmcs_read32(VMX_INSTRUCTION_INFO);
 	access->instruction = DESC_INFO_IDENTITY(info) + (ldtr_tr ? DESC_SLDT : DESC_SGDT);
@@ -212,7 +224,7 @@ static __always_inline bool execute(struct kvm_vcpu *vcpu, const struct desc_acc
 	case DESC_SGDT:
 	case DESC_SIDT:
 		return gva_write(vcpu, access->address, &access->table, sizeof(access->table),
-				 access->may_sleep, &gfn) || LEFT_TO_STOCK(vcpu, access, memory);
+				 access->may_sleep, &gfn) || MEMORY_LEFT_TO_STOCK(vcpu, access);
 	case DESC_LGDT:
 		vmcs_write32(GUEST_GDTR_LIMIT, access->table.size);
 		vmcs_writel(GUEST_GDTR_BASE, access->table.address);
@@ -232,7 +244,7 @@ static __always_inline bool execute(struct kvm_vcpu *vcpu, const struct desc_acc
 		/* Stock, if it must, does so again. */
 		return (gva_write(vcpu, access->address, &access->selector, sizeof(u16),
 				  access->may_sleep, &gfn) && !is_write_tracked(vcpu, gfn)) ||
-		       LEFT_TO_STOCK(vcpu, access, memory);
+		       MEMORY_LEFT_TO_STOCK(vcpu, access);
 	}
 }
 
@@ -259,6 +271,19 @@ static __always_inline bool handled(struct kvm_vcpu *vcpu, struct desc_access *a
 	return true;
 }
 
+static noinline bool handled_at_once(struct kvm_vcpu *vcpu)
+{
+	struct desc_access access;
+	bool done;
+	int idx;
+
+	access.may_sleep = false;
+	idx = srcu_read_lock(&vcpu->kvm->srcu);
+	done = handled(vcpu, &access);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return done;
+}
+
 /**
  * desc_exit_handled - handle an exit before interrupts are on again, if that is possible
  * @vcpu: the vCPU
@@ -268,17 +293,11 @@ static __always_inline bool handled(struct kvm_vcpu *vcpu, struct desc_access *a
  */
 bool desc_exit_handled(struct kvm_vcpu *vcpu)
 {
-	struct desc_access access;
-	bool done;
-	int idx;
-
-	if (!desc_exits || fast_verify() || !fast_fastpath_allowed(vcpu))
+	if (!desc_exits || fast_verify() || !fast_fastpath_allowed(vcpu) || is_guest_mode(vcpu))
 		return false;
-	access.may_sleep = false;
-	idx = srcu_read_lock(&vcpu->kvm->srcu);
-	done = handled(vcpu, &access);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	return done;
+	if (is_ltr(vcpu))
+		return LEFT_TO_STOCK(vcpu, descriptor);
+	return handled_at_once(vcpu);
 }
 
 /* Reads what the instruction has stored or loaded.  False if memory cannot be read. */
@@ -362,10 +381,12 @@ int desc_exit_handle(struct kvm_vcpu *vcpu)
 {
 	struct desc_access access = { .may_sleep = true };
 
-	if (!desc_exits)
-		return kvm_emulate_instruction(vcpu, 0);
-	if (unlikely(fast_verify()))
-		return work_out(vcpu, &access) ? verify(vcpu, &access) :
-						 kvm_emulate_instruction(vcpu, 0);
-	return handled(vcpu, &access) ? 1 : kvm_emulate_instruction(vcpu, 0);
+	if (unlikely(fast_verify())) {
+		if (desc_exits && work_out(vcpu, &access))
+			return verify(vcpu, &access);
+	} else if (desc_exits && handled(vcpu, &access)) {
+		return 1;
+	}
+	to_vmx(vcpu)->fast.desc_exit_left = false;
+	return kvm_emulate_instruction(vcpu, 0);
 }

@@ -325,7 +325,12 @@ static __always_inline fastpath_t fast_desc_fastpath(struct kvm_vcpu *vcpu)
 /* Stock emulates the access by kvm_emulate_instruction(). */
 static __always_inline int fast_desc_exit(struct kvm_vcpu *vcpu)
 {
-	return desc_exit_handle(vcpu);
+	bool *left = &to_vmx(vcpu)->fast.desc_exit_left;
+
+	if (likely(!*left))
+		return desc_exit_handle(vcpu);
+	*left = false;
+	return kvm_emulate_instruction(vcpu, 0);
 }
 
 /* 7. L2 exits to L1, in the order of stock's path. */

@@ -44,6 +44,7 @@ struct fast_vcpu {
 	struct read_back_memo read_back;
 	bool l1_cr3_is_in_vmcs01;		/* and KVM has it not: l1_cr3.h */
 	struct level_digest level_digest;	/* verify=1 */
+	bool desc_exit_left;			/* with interrupts off, to stock: desc_exits.c */
 	struct gva_memo gva;
 	struct vmcs_shadow *shadow;		/* NULL before the first VMXON */
 };

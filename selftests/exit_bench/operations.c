@@ -5,10 +5,16 @@
 #include "exit_bench/operations.h"
 #include "lib/tiny_hypervisor.h"
 
+/* SDM, "TSS Descriptor" */
+#define TYPE_IN_DESCRIPTOR	5
+#define TSS_BUSY		2
+
 unsigned long apic_address = APIC_DEFAULT_GPA + APIC_TMCCT;
 uint64_t period;
 static uint64_t next_return;
 static struct desc_ptr kernel_gdt, kernel_idt;
+static uint16_t kernel_tr;
+static uint8_t *tss_type;	/* in its descriptor */
 
 void op_cpuid(void)
 {
@@ -142,11 +148,20 @@ void op_lldt(void)
 	asm volatile("lldt %w0" : : "r"(0));
 }
 
+/* Of a TSS that is not busy, which LTR makes busy. */
+void op_ltr(void)
+{
+	*tss_type &= ~TSS_BUSY;
+	asm volatile("ltr %w0" : : "r"(kernel_tr) : "memory");
+}
+
 void set_umip(void)
 {
 	set_cr4(get_cr4() | X86_CR4_UMIP);
 	asm volatile("sgdt %0" : "=m"(kernel_gdt));
 	asm volatile("sidt %0" : "=m"(kernel_idt));
+	asm volatile("str %0" : "=m"(kernel_tr));
+	tss_type = (uint8_t *)kernel_gdt.address + kernel_tr + TYPE_IN_DESCRIPTOR;
 }
 
 void enable_timer(void)

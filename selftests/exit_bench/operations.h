@@ -48,8 +48,9 @@ void op_str(void);
 void op_lgdt(void);
 void op_lidt(void);
 void op_lldt(void);
+void op_ltr(void);
 
-/* What lets op_sgdt() to op_lldt() exit. */
+/* What lets op_sgdt() to op_ltr() exit. */
 void set_umip(void);
 /* x2APIC mode, its timer to be armed with a TSC deadline; it interrupts with WAKE_VECTOR. */
 void enable_timer(void);
