@@ -90,6 +90,16 @@ package-test:
 		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/package_test.sh $$suite || exit; \
 	done
 
+# A root with kvm-lab and all that it needs, for any distribution, in OUT (default: build/image); and
+# two of them, compared and used (IMAGE= one that is there, in their place)
+.PHONY: image image-test
+SUITE ?=
+image:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL OUT='$(OUT)' selftests/lab/image/build $(SUITE)
+image-test:
+	@command -v python3 > /dev/null || selftests/setup
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/image_test whole $(IMAGE)
+
 # The programs that "kvm-intel-fast check" and "measure" run on a host with VMX, in build/kit/
 .PHONY: kit
 kit:
@@ -167,6 +177,8 @@ help:
 	@echo 'make load     replace the running kvm_intel by it; make unload puts stock back'
 	@echo 'make deb      build the Debian packages, in build/deb/'
 	@echo 'make package-test  install, upgrade and remove them in Debian 12 and 13 (SUITES=)'
+	@echo 'make image    kvm-lab and all that it needs as a root for any distribution, in build/image/'
+	@echo '              (OUT=, SUITE=trixie); make image-test makes two, compares and uses them'
 	@echo 'make kit      the programs for kvm-intel-fast check and measure, in build/kit/'
 	@echo 'make hardware-test  kvm-intel-fast check, measure and estimate in the emulated machine'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute;'

@@ -19,7 +19,7 @@ OTHER = 'what runs there is another module than this one'
 # Groups of selftests/test whose machines are not looked at, and why.
 LEFT_OUT = {
     'build': NO_VMX, 'style': NO_VMX, 'resolve': NO_VMX, 'review': NO_VMX, 'versions': NO_VMX,
-    'commands': NO_VMX, 'kunit': NO_VMX,
+    'commands': NO_VMX, 'kunit': NO_VMX, 'image': NO_VMX,
     'lab': NO_L2, 'kvm-lab': NO_L2, 'load': NO_L2, 'badinput-loading': NO_L2,
     'ab': OTHER, 'bisect': OTHER, 'mutants': OTHER,
     **dict.fromkeys(('bare', 'bare-13', 'budgets', 'report'), 'measures what `bench` does'),

@@ -82,6 +82,14 @@ def harmless(name, number):
             b'{\n\treturn x * %d;\n}\n' % (number, number, number + 2))
 
 
+def costly(nested):
+    """nested.c with a loop in nested_vmx_run(), which each VM entry of L1 calls."""
+    at = nested.index(b'static int nested_vmx_run(')
+    place = b'\tif (!nested_vmx_check_permission(vcpu))\n'
+    loop = b'\tfor (volatile int lab = 0; lab < 50; lab++);\n'
+    return nested[:at] + nested[at:].replace(place, loop + place, 1)
+
+
 @contextlib.contextmanager
 def opened():
     """(Repository, its first commit), for one test alone."""
