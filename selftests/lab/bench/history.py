@@ -244,7 +244,7 @@ def plot(series, l1s, path):
                    'tc rgb "#555555" notitle' % (i + 3, i + 3) for i in range(len(l1s))]
     script = '\n'.join([
         '$cost << END', *lines, 'END',
-        'set terminal svg size %d,420 dynamic font "sans-serif,13" background "#ffffff"'
+        'set terminal svg noenhanced size %d,420 dynamic font "sans-serif,13" background "#ffffff"'
         % max(900, 24 * count),
         'set output "%s"' % path,
         'set title "What an L2 CPUID costs stock KVM as L0, by release"',
