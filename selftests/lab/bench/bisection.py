@@ -86,6 +86,9 @@ class Git:
         done = self.call(self.tree, 'worktree', 'add', '--detach', '--force', self.worktree, rev)
         if done.returncode:
             raise SetupError('git worktree add: ' + done.stdout.strip())
+        # A sparse work tree hands its patterns on; the kernel needs all files.
+        if self.call(self.worktree, 'config', '--bool', 'core.sparseCheckout').stdout.strip() == 'true':
+            self('sparse-checkout', 'disable')
 
     def describe(self, commit):
         return self('show', '-s', '--format=%h %s', commit)
