@@ -63,6 +63,13 @@ copy_project() {
 		git ls-files -z --cached --others --exclude-standard | xargs -0 cp -p --parents -t "$1")
 }
 
+# suite_sources SUITE - lines of sources.list: the archives that this computer uses, for SUITE
+suite_sources() {
+	local own
+	own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	"$(dirname "${BASH_SOURCE[0]}")/fetch" - sources | sed "s/ $own\([ -]\)/ $1\1/"
+}
+
 # Where what is expensive is kept.
 cache_folder() { echo "${KVM_INTEL_FAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-intel-fast}"; }
 

@@ -38,7 +38,7 @@ if ! unshare --mount true 2> /dev/null; then
 fi
 
 make_root() {
-	"$top/scripts/fetch" - sources | sed "s/ $own\([ -]\)/ $suite\1/" > "$work/sources.list" &&
+	suite_sources "$suite" > "$work/sources.list" &&
 		mmdebstrap --quiet --variant=apt --include=make,git "$suite" "$root" "$work/sources.list" &&
 		! ls "$root"/usr/bin/{python3,gcc,patch,xz} 2> /dev/null
 }

@@ -199,11 +199,11 @@ def switch_debug(tree):
     return in_machine(switch_spec(tree, 'debug', ''))
 
 
-def mini_spec(tree, program, options):
-    """A program of ours on the small kernel."""
+def mini_spec(tree, program, options, **more):
+    """A program of ours on the small kernel; more are members of machine.Spec."""
     return machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
                         kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
-                        program=[os.path.join(project.programs(), program)])
+                        program=[os.path.join(project.programs(), program)], **more)
 
 
 def refused_entry_verify(tree):
@@ -229,9 +229,9 @@ def desc_exits_ept(tree):
 def desc_exits_umip(tree):
     """A CPU with UMIP: accesses to descriptor-table registers do not exit."""
     case = 'cpu_has_umip'
-    spec = mini_spec(tree, 'desc_exits_test', '')
-    return in_machine(dataclasses.replace(spec, cpu_features='umip',
-                                          program=[*spec.program, case]), case)
+    spec = mini_spec(tree, 'desc_exits_test', '', cpu_features='umip')
+    spec.program.append(case)
+    return in_machine(spec, case)
 
 
 def kvm_tsc_scaling(tree):
@@ -245,10 +245,7 @@ def kvm_tsc_scaling(tree):
 
 
 def shadow_with(tree, options, demanded='', **machine_options):
-    return in_machine(machine.Spec(kernel=kernel('mini'), kvm_intel=build(tree, 'mini'),
-                                   kvm_intel_opts=options, time_limit=MACHINE_LIMIT,
-                                   program=[os.path.join(project.programs(), 'shadow_test')],
-                                   **machine_options), demanded)
+    return in_machine(mini_spec(tree, 'shadow_test', options, **machine_options), demanded)
 
 
 def shadow(tree):

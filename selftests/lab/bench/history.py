@@ -174,6 +174,10 @@ class Series:
     def change(self, j, i, l1):
         return self.costs(i, l1)['l0_instructions'] - self.costs(j, l1)['l0_instructions']
 
+    def functions(self, j, i, l1, most):
+        """[(function of L0, before, after)] that changed most."""
+        return compare.symbols_changed(self.costs(j, l1), self.costs(i, l1))[:most]
+
 
 def ticks_table(series, l1s):
     header = ['L0', 'package', 'compiler', 'L1 CPUID'] + ['L2 CPUID, ' + tables.L1_NAMES[l1] for l1 in l1s]
@@ -202,8 +206,8 @@ def functions_that_moved(series, l1, tolerance):
     """Of each move, the functions that changed most."""
     parts = []
     for j, i in series.moves(l1, tolerance):
-        rows = [[name, tables.number(x), tables.number(y), '%+d' % round(y - x)] for name, x, y in
-                compare.symbols_changed(series.costs(j, l1), series.costs(i, l1))[:MOST]]
+        rows = [[name, tables.number(x), tables.number(y), '%+d' % round(y - x)]
+                for name, x, y in series.functions(j, i, l1, MOST)]
         parts.append('%s to %s: %+d instructions of L0\n\n' % (
             series.name(j), series.name(i), round(series.change(j, i, l1)))
             + tables.table(['function', 'before', 'after', 'difference'], rows))
@@ -220,13 +224,12 @@ def told(series, l1s, new, tolerance):
                 continue
             change = series.change(j, i, l1)
             dearer = dearer or change > 0
-            functions = ['%s %+d' % (name, round(y - x)) for name, x, y in compare.symbols_changed(
-                series.costs(j, l1), series.costs(i, l1))[:EXPLAIN]]
+            old, now = (series.costs(k, l1)['l0_instructions'] for k in (j, i))
             lines.append('%s: %s -> %s: %s -> %s instructions of L0 per L2 CPUID, %s, %s: %s' % (
                 'DEARER' if change > 0 else 'cheaper', series.name(j), series.name(i),
-                *(tables.number(series.costs(k, l1)['l0_instructions']) for k in (j, i)),
-                tables.percent(*(series.costs(k, l1)['l0_instructions'] for k in (i, j))),
-                tables.L1_NAMES[l1], ', '.join(functions)))
+                tables.number(old), tables.number(now), tables.percent(now, old),
+                tables.L1_NAMES[l1], ', '.join('%s %+d' % (name, round(y - x)) for name, x, y in
+                                               series.functions(j, i, l1, EXPLAIN))))
     return lines if len(lines) > 1 else lines + ['nothing moved by more than %g%%' % (tolerance * 100)], \
         dearer
 
@@ -282,7 +285,7 @@ def measure_all(kernels, l1s, key, out, give_up):
             took / i * (len(kernels) - i) / 60) if i else ''))
         try:
             measured.append((kernel, {l1: measure_kernel(out, kernel, l1, key) for l1 in l1s}))
-        except (measure.MeasureError, SetupError) as error:
+        except SetupError as error:
             if give_up:
                 raise
             command.progress('%s cannot be measured, and is left out: %s' % (kernel.version, error))
@@ -305,22 +308,26 @@ def kept(out, l1s, key):
     """[(kernel, runs)] that were measured before, whether or not the archive has the kernel."""
     found = []
     for version in stored(out):
-        with open(os.path.join(out, version + FIRST), encoding='ascii') as file:
-            kernel = Kernel(version, json.load(file)['package'], '')
+        kernel = Kernel(version, '', '')
         runs = {l1: known(out, kernel, l1, key) for l1 in l1s}
         if all(runs.values()):
             found.append((kernel, runs))
     return found
 
 
+def begin(quick, out):
+    """(the L1s, the key of their figures); the folder out is there then."""
+    project.setup('history')
+    os.makedirs(out, exist_ok=True)
+    return ['selftest'] if quick else ['selftest', 'linux'], emulator_and_program()
+
+
 def run(versions, quick, tolerance, out):
     """Measure, print the tables, leave them and the figures in out; the exit status."""
-    project.setup('history')
-    l1s = ['selftest'] if quick else ['selftest', 'linux']
-    os.makedirs(out, exist_ok=True)
+    l1s, key = begin(quick, out)
     kernels = choose(available(), versions)
     command.progress('%d kernels: %s' % (len(kernels), ' '.join(k.version for k in kernels)))
-    series = Series(measure_all(kernels, l1s, emulator_and_program(), out, give_up=True))
+    series = Series(measure_all(kernels, l1s, key, out, give_up=True))
     print(write(series, l1s, tolerance, out))
     command.progress('done; also in ' + out)
     return 0
@@ -331,10 +338,7 @@ def follow(releases, quick, tolerance, out):
 
     The first run measures everything, and has nothing to compare the oldest with.
     """
-    project.setup('history')
-    l1s = ['selftest'] if quick else ['selftest', 'linux']
-    os.makedirs(out, exist_ok=True)
-    key = emulator_and_program()
+    l1s, key = begin(quick, out)
     before = kept(out, l1s, key)
     known_versions = {kernel.version for kernel, _ in before}
     offered = available()
