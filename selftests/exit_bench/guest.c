@@ -56,6 +56,7 @@ const struct row guest_rows[] = {
 	{ "l1_lidt", 1000, .execute = op_lidt, .prepare = set_umip },
 	{ "l1_lldt", 1000, .execute = op_lldt, .prepare = set_umip },
 	{ "l1_ltr", 1000, .execute = op_ltr, .prepare = set_umip },
+	{ "known", 1000, .execute = op_known },
 	{ "cpuid", 1000, .execute = op_cpuid },
 	{ "cpuid_timer", 1000, .execute = op_cpuid, .prepare = arm_distant_timer },
 	{ "cpuid_two_vcpus", 1000, .execute = op_cpuid, .vcpus = 2 },

@@ -21,6 +21,32 @@ void op_cpuid(void)
 	EXECUTE("cpuid", 0, 0, 0, 0);
 }
 
+/*
+ * Beside op_cpuid(): KNOWN_LINES lines of data of one set of a level-1 cache, as many of code, and
+ * what else KNOWN_* says.
+ */
+void op_known(void)
+{
+	static uint8_t pages[KNOWN_LINES * 4096] __aligned(4096);
+	static uint64_t random = 1, locked;
+	uint64_t low = 1, high = 0;
+	unsigned int i;
+
+	op_cpuid();
+	for (i = 0; i < KNOWN_LINES; i++)
+		READ_ONCE(pages[i * 4096 + KNOWN_OFFSET]);
+	for (i = 0; i < KNOWN_LOCKED; i++)
+		asm volatile("lock incq %0" : "+m"(locked));
+	for (i = 0; i < KNOWN_DIV64; i++)
+		asm volatile("divq %2" : "+a"(low), "+d"(high) : "r"(1ul));
+	rdtsc();
+	/* Branches that go either way as bits of a random number do. */
+	random = random * 6364136223846793005ul + 1442695040888963407ul;
+	for (i = 0; i < KNOWN_BRANCHES; i++)
+		asm volatile("bt %1, %0\n\tjc 1f\n\tnop\n1:" : : "r"(random), "r"(63ul - i) : "cc");
+	asm volatile(".rept %c0\n\tjmp 1f\n\t.balign 4096\n1:\n\t.endr" : : "i"(KNOWN_LINES));
+}
+
 void op_vmcall(void)
 {
 	EXECUTE("vmcall", 0xffff, 0, 0, 0);	/* no such hypercall */

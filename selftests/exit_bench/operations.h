@@ -27,8 +27,16 @@ extern unsigned long apic_address;
 /* Ticks between two of op_spin()'s returns; user space sets it. */
 extern uint64_t period;
 
+/* Of op_known(); bench_test has the same figures. */
+#define KNOWN_LINES	16
+#define KNOWN_OFFSET	0xe00		/* of its data in their pages */
+#define KNOWN_LOCKED	3
+#define KNOWN_DIV64	2
+#define KNOWN_BRANCHES	16
+
 /* What one iteration executes. */
 void op_cpuid(void);
+void op_known(void);
 void op_vmcall(void);
 void op_rdmsr(void);
 void op_wrmsr_icr(void);

@@ -11,6 +11,7 @@ import functools
 import glob
 import json
 import os
+import statistics
 
 EXIT_REASONS = {
     0: 'EXCEPTION_NMI', 1: 'EXTERNAL_INTERRUPT', 2: 'TRIPLE_FAULT', 7: 'INTERRUPT_WINDOW',
@@ -183,6 +184,34 @@ def call_tree(counted, symbols, user, iterations):
     return plain(root)
 
 
+def caches(counters, symbols, iterations):
+    """What L0 and the guests asked of caches and predictors (bochs/instrument/caches.cc)."""
+    found, host = counters['caches'], counters['host']
+    figures = {}
+    for mode, prefix in enumerate(('', 'guest_')):
+        for name in ('code_lines', 'data_lines'):       # of a round, not of an iteration
+            figures[prefix + name] = found[name][mode]
+        for name in ('l1i_misses', 'l1d_misses'):
+            misses = [round(counts[mode] / iterations, 2) for counts in found[name]]
+            figures[prefix + name] = round(statistics.median(misses), 2)
+            figures[prefix + name + '_range'] = [min(misses), max(misses)]
+        for name in ('mispredictions', 'locked'):
+            figures[prefix + name] = round(found[name][mode] / iterations, 2)
+    longest, first, last = found['interrupts_off']
+    by_name = collections.Counter()
+    for address, count in found['shared_ip']:
+        by_name[symbols.name(address)] += count
+    return {
+        **figures,
+        'div64': round((host['div64'] + host['idiv64']) / iterations, 4),
+        'rdtsc': round((host['rdtsc'] + host['rdtscp']) / iterations, 4),
+        'shared_lines': round(found['shared'] / iterations, 2),
+        'shared_symbols': [[name, round(n / iterations, 2)] for name, n in by_name.most_common()],
+        'interrupts_off': longest,
+        'interrupts_off_symbols': [symbols.name(first), symbols.name(last)],
+    }
+
+
 def per_iteration(counters, symbols, iterations):
     """The bench's figures; see Documentation/measuring.md for each."""
     def each(value):
@@ -219,6 +248,7 @@ def per_iteration(counters, symbols, iterations):
     for name in ('vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'xsetbv'):
         figures[name] = host[name]
     figures = {name: each(value) for name, value in figures.items()}
+    figures.update(caches(counters, symbols, iterations))
     figures['symbols'] = [[name, each(n)]
                           for name, n in profile(counters, symbols).most_common()]
     return figures
@@ -226,7 +256,9 @@ def per_iteration(counters, symbols, iterations):
 
 def names():
     """(plain figures, figures that are tables), as per_iteration() makes them."""
-    plain = ('vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'xsetbv')
+    plain = ('vmptrld', 'vmclear', 'invept', 'invvpid', 'verw', 'xsetbv',
+             'div64', 'idiv64', 'rdtsc', 'rdtscp')
+    by_mode = ('code_lines', 'data_lines', 'mispredictions', 'locked')
     tables = ('vmread', 'vmwrite', 'rdmsr', 'wrmsr')
     mode = {**dict.fromkeys(plain, 0), **dict.fromkeys(tables, {})}
     found = per_iteration({
@@ -235,6 +267,9 @@ def names():
         **dict.fromkeys(('exit_vmread_fields', 'exit_vmwrite_fields', 'exit_rdmsr',
                          'exit_wrmsr'), {}),
         'host_ip': [], 'exits': [], 'vm_entries': [], 'barriers': [], 'host': mode, 'guest': mode,
+        'caches': {**dict.fromkeys(by_mode, [0, 0]),
+                   **dict.fromkeys(('l1i_misses', 'l1d_misses'), [[0, 0]]),
+                   'shared': 0, 'shared_ip': [], 'interrupts_off': [0, 0, 0]},
     }, Symbols(os.devnull), 1)
     return tuple([name for name, value in found.items() if isinstance(value, kind)]
                  for kind in ((int, float), dict))

@@ -53,6 +53,17 @@ NAMES = {
 NAMES['VMWRITE'], NAMES['WRMSR'] = NAMES['VMREAD'], NAMES['RDMSR']
 CULPRITS = (('VMREAD', 'exit_vmread_fields'), ('VMWRITE', 'exit_vmwrite_fields'),
             ('RDMSR', 'exit_rdmsr'), ('WRMSR', 'exit_wrmsr'))
+CACHES = {      # figure: what it is
+    'code_lines': 'lines of code that a round trip executes from',
+    'data_lines': 'lines of data that it reads or writes',
+    'l1i_misses': 'misses of the model of an L1I',
+    'l1d_misses': 'misses of the model of an L1D',
+    'guest_code_lines': 'guests: lines of code', 'guest_data_lines': 'guests: lines of data',
+    'guest_l1i_misses': 'guests: misses of the L1I', 'guest_l1d_misses': 'guests: misses of the L1D',
+    'mispredictions': 'conditional branches mispredicted by the model',
+    'locked': 'locked instructions', 'div64': '64-bit divisions', 'rdtsc': 'RDTSC and RDTSCP',
+    'interrupts_off': 'longest stretch with interrupts off, in all: instructions',
+}
 L1_NAMES = {'selftest': 'tiny L1', 'linux': 'Linux as L1', 'xen': 'Xen as L1',
             'linux_evmcs': 'Linux as L1 with an enlightened VMCS', 'workload_l2': 'Linux as L1'}
 WORK = ('l0_instructions', 'guest_instructions', 'vmread', 'vmwrite', 'vmwrite_control',
@@ -208,6 +219,24 @@ def work(runs, l1, mitigations):
         L1_NAMES[l1], mitigations), ['', 'stock', 'fast', 'change'], rows)
 
 
+def caches(runs, l1, row, mitigations):
+    """What a model of caches and predictors says, and what costs more than an instruction."""
+    stock, fast = (runs.get(l1, row, mitigations, v) for v in VARIANTS)
+    if not stock or not fast:
+        return None
+
+    def cell(run, name):
+        low_high = run.get(name + '_range')
+        return number(run[name]) + (' (%s to %s)' % tuple(map(number, low_high)) if low_high else '')
+    names = dict(CACHES)
+    if row == measured.TWO_VCPUS:
+        names['shared_lines'] = 'lines that another CPU wrote, transferred'
+    return Table('Caches, counted: L0 per L2 %s, %s, mitigations=%s' % (
+        ROWS[row], L1_NAMES[l1], mitigations), ['', 'stock', 'fast', 'change'], [
+            [title, cell(stock, name), cell(fast, name), percent(fast[name], stock[name])]
+            for name, title in names.items()])
+
+
 def symbols(runs, l1, row, mitigations, title, most=20):
     """The profile slides: where L0's instructions go, and all functions that the talk names."""
     found = {v: runs.get(l1, row, mitigations, v) for v in ('2017', *VARIANTS)}
@@ -269,6 +298,8 @@ def tables(all_runs):
         parts += [ancillary(runs, l1, row, mitigations)]
         parts += [culprits(runs, l1, row, mitigations)] if mitigations == 'off' else []
     parts += [work(runs, l1, mitigations) for l1, mitigations in kinds]
+    parts += [caches(runs, l1, row, mitigations) for l1, mitigations in kinds
+              for row in ('cpuid', measured.TWO_VCPUS) if mitigations == 'off']
     for l1, mitigations in kinds:
         if mitigations == 'off':
             parts += [symbols(runs, l1, row, mitigations, 'L2 ' + ROWS[row])

@@ -27,6 +27,7 @@
  *    was entered, how often].
  *  - An exit reason is the number that the VMCS receives, bit 31 (failed entry) included.
  *  - "host_ip" lists [address, instructions] for the kernel of L0; host_user_instructions is the rest.
+ *  - "caches" is of caches.cc.
  *  - stacks.N.json tells the same by call stack. "calls" is a tree, a list of [parent, address of the
  *    call instruction]; entry 0 is its root. "host_ip" lists [entry of calls, address, instructions].
  *    A call is open while the stack pointer is not above its return address, which holds for returns of
@@ -66,6 +67,10 @@ typedef std::map<Bit32u, Bit64u> table;
 	X(BX_IA_INVVPID, invvpid, VMX_VMEXIT_INVVPID) \
 	X(BX_IA_VERW_Ew, verw, 0) \
 	X(BX_IA_XSETBV, xsetbv, VMX_VMEXIT_XSETBV) \
+	X(BX_IA_DIV_RAXEq, div64, 0) \
+	X(BX_IA_IDIV_RAXEq, idiv64, 0) \
+	X(BX_IA_RDTSC, rdtsc, VMX_VMEXIT_RDTSC) \
+	X(BX_IA_RDTSCP, rdtscp, VMX_VMEXIT_RDTSCP) \
 	X(BX_IA_CPUID, cpuid, VMX_VMEXIT_CPUID)
 
 /* Instructions that are counted by VMCS field or by MSR. */
@@ -212,6 +217,7 @@ static void open_window(unsigned int cpu)
 	w->calls.push_back(place(0, 0));
 	vmcs_index(cpu);
 	w->start_tick = now(cpu);
+	caches_open(cpu);
 	counters_open = true;
 }
 
@@ -331,6 +337,7 @@ static void write_window(FILE *out, Bit64u end_tick)
 	put_mode(out, "guest", w->mode[1]);
 	put_exits(out);
 	put_barriers(out);
+	caches_write(out);
 	put_lists(out);
 	fprintf(out, "}\n");
 }
@@ -388,14 +395,17 @@ static void close_window(unsigned int cpu)
 	counters_open = false;
 	write_file("stacks" + tail, write_stacks, end_tick);
 	write_file("counters" + tail, write_window, end_tick);
+	caches_close();
 	delete w;
 	w = NULL;
 }
 
+/* The mark of the window in non-root mode, that of the module in root mode. */
 static bool is_mark(unsigned int cpu, bxInstruction_c *i)
 {
-	return i->getIaOpcode() == BX_IA_XCHG_EwGw && i->modC0() && i->dst() == BX_16BIT_REG_BX &&
-	       i->src() == BX_16BIT_REG_BX && BX_CPU(cpu)->in_vmx_guest;
+	unsigned int reg = BX_CPU(cpu)->in_vmx_guest ? BX_16BIT_REG_BX : BX_16BIT_REG_CX;
+
+	return i->getIaOpcode() == BX_IA_XCHG_EwGw && i->modC0() && i->dst() == reg && i->src() == reg;
 }
 
 static void count_keyed(last_instruction *last, table *t, Bit32u key, Bit32u reason)
@@ -547,6 +557,7 @@ static void count_instruction(unsigned int cpu, bxInstruction_c *i)
 		w->positions[cpu].next = 0;
 	}
 	count_listed(cpu, i, &w->mode[guest]);
+	caches_instruction(cpu, i);
 }
 
 /* Called before each instruction while a window is open, and before each one that may be a mark. */
@@ -555,6 +566,8 @@ void counters_instruction(unsigned int cpu, bxInstruction_c *i)
 	if (!is_mark(cpu, i)) {
 		if (counters_open)
 			count_instruction(cpu, i);
+	} else if (!BX_CPU(cpu)->in_vmx_guest) {
+		caches_module_mark(cpu);
 	} else if (counters_open) {
 		close_window(cpu);
 	} else {
@@ -568,6 +581,7 @@ void counters_exit(unsigned int cpu, Bit32u reason)
 	exit_counts *e = &w->exits[std::make_pair(vmcs_index(cpu), reason)];
 	last_instruction *last = &w->last[cpu];
 
+	caches_exit(cpu);
 	w->pending[cpu].exited = true;
 	w->pending[cpu].from = vmcs_index(cpu);
 	e->count++;

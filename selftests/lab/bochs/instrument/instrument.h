@@ -2,8 +2,9 @@
 /*
  * The emulator's instrumentation interface: which of its hooks this library uses.
  *
- * Invariant: while no window is open, an instruction costs two comparisons here. The three
- * hooks in use are expanded in the emulator's own code; every other hook is empty and costs nothing.
+ * Invariant: while no window is open, an instruction costs two comparisons here, an access to data and
+ * a conditional branch one. The hooks in use are expanded in the emulator's own code; every other hook
+ * is empty and costs nothing.
  */
 #if BX_INSTRUMENTATION
 
@@ -31,6 +32,16 @@ void reach_vmwrite(unsigned cpu, bxInstruction_c *i);
 void reach_rdmsr(unsigned cpu, Bit32u msr);
 void reach_wrmsr(unsigned cpu, Bit32u msr);
 
+/* caches.cc: of the open window, but the mark, which says where kvm_intel is. */
+void caches_module_mark(unsigned cpu);
+void caches_open(unsigned cpu);
+void caches_instruction(unsigned cpu, bxInstruction_c *i);
+void caches_exit(unsigned cpu);
+void caches_access(unsigned cpu, Bit64u linear, Bit64u physical, unsigned length, unsigned rw);
+void caches_branch(unsigned cpu, Bit64u ip, bool taken);
+void caches_write(FILE *out);
+void caches_close(void);
+
 /* While it lives, the VMCS at the link pointer is accessed in place of the current one. */
 class strict_link {
 public:
@@ -57,6 +68,18 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 	if (counters_open)						\
 		counters_exit(cpu, reason);				\
 } while (0)
+#define BX_INSTR_LIN_ACCESS(cpu, lin, phy, len, memtype, rw) do {	\
+	if (__builtin_expect(counters_open, 0))				\
+		caches_access(cpu, lin, phy, len, rw);			\
+} while (0)
+#define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu, branch_eip, new_eip) do {	\
+	if (__builtin_expect(counters_open, 0))				\
+		caches_branch(cpu, branch_eip, true);			\
+} while (0)
+#define BX_INSTR_CNEAR_BRANCH_NOT_TAKEN(cpu, branch_eip) do {		\
+	if (__builtin_expect(counters_open, 0))				\
+		caches_branch(cpu, branch_eip, false);			\
+} while (0)
 #define BX_INSTR_MWAIT(cpu, addr, len, flags) do {			\
 	if (!((flags) & 1))						\
 		strict_sleep(cpu);					\
@@ -66,6 +89,9 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 
 #define BX_INSTR_BEFORE_EXECUTION(cpu, i)
 #define BX_INSTR_VMEXIT(cpu, reason, qualification)
+#define BX_INSTR_LIN_ACCESS(cpu, lin, phy, len, memtype, rw)
+#define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu, branch_eip, new_eip)
+#define BX_INSTR_CNEAR_BRANCH_NOT_TAKEN(cpu, branch_eip)
 #define BX_INSTR_MWAIT(cpu, addr, len, flags)
 
 #endif
@@ -78,8 +104,6 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 #define BX_INSTR_HLT(cpu)
 #define BX_INSTR_DEBUG_PROMPT()
 #define BX_INSTR_DEBUG_CMD(cmd)
-#define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu, branch_eip, new_eip)
-#define BX_INSTR_CNEAR_BRANCH_NOT_TAKEN(cpu, branch_eip)
 #define BX_INSTR_UCNEAR_BRANCH(cpu, what, branch_eip, new_eip)
 #define BX_INSTR_FAR_BRANCH(cpu, what, prev_cs, prev_eip, new_cs, new_eip)
 #define BX_INSTR_OPCODE(cpu, i, opcode, len, is32, is64)
@@ -92,7 +116,6 @@ void counters_exit(unsigned int cpu, Bit32u reason);
 #define BX_INSTR_PREFETCH_HINT(cpu, what, seg, offset)
 #define BX_INSTR_AFTER_EXECUTION(cpu, i)
 #define BX_INSTR_REPEAT_ITERATION(cpu, i)
-#define BX_INSTR_LIN_ACCESS(cpu, lin, phy, len, memtype, rw)
 #define BX_INSTR_PHY_ACCESS(cpu, phy, len, memtype, rw)
 #define BX_INSTR_INP(addr, len)
 #define BX_INSTR_INP2(addr, len, val)
