@@ -5,9 +5,9 @@
  *
  * A line is 64 bytes of physical memory.  Each list of two is [root mode, non-root mode].
  *
- *  - A round is from one VM exit of the level that executed the first mark, L1 or L2, to its next on
- *    the same CPU.  "rounds" is how many there were; what came before the first and after the last
- *    is of none.  "code_lines" and "data_lines" are the median, over the rounds, of how many different
+ *  - A round is from one VM exit of L2 to the next on the same CPU; of L1, in a window without exits
+ *    of L2.  "rounds" is how many there were; what came before the first and after the last is of
+ *    none.  "code_lines" and "data_lines" are the median, over the rounds, of how many different
  *    lines a round executed from, read or wrote: a round with a timer tick is not a median one.
  *  - "l1i_misses" and "l1d_misses" are those of a model: 32 KiB, 8 ways, least recently used, without
  *    prefetch, one for each CPU, shared by both modes, empty when the window opens.  There are
@@ -35,6 +35,7 @@
 #include <array>
 #include <map>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #if BX_INSTRUMENTATION
@@ -87,12 +88,10 @@ public:
 		}
 	}
 
-	/* The first call ends what was no round yet. */
-	void end_round(unsigned int round, std::vector<Bit32u> *complete)
+	/* How many did, and begin with the next. */
+	Bit32u end_round(void)
 	{
-		if (round > 1)
-			complete->push_back(used);
-		used = 0;
+		return std::exchange(used, 0);
 	}
 private:
 	std::unordered_map<Bit64u, Bit32u> last_round;
@@ -103,6 +102,7 @@ struct cpu_caches {
 	cache level1[KINDS][OFFSETS];
 	round_lines lines[KINDS][2];
 	unsigned int round = 1;
+	bool whole = false;		/* the round began with an exit */
 	Bit64u code_line = ~0ull;	/* the last one that was executed from */
 	Bit8u gshare[1 << GSHARE_BITS] = {};
 	unsigned int history = 0;
@@ -115,9 +115,9 @@ struct line_owner {
 };
 
 struct cache_window {
-	bool of_l2;
+	bool of_l2;			/* there was an exit of L2 */
 	std::vector<cpu_caches> cpus;
-	std::vector<Bit32u> complete[KINDS][2];
+	std::vector<Bit32u> complete[KINDS][2];	/* lines of each round */
 	std::array<by_mode, OFFSETS> misses[KINDS];
 	by_mode mispredictions, locked;
 	std::array<Bit64u, 3> interrupts_off;
@@ -140,10 +140,9 @@ void caches_module_mark(unsigned int cpu)
 	module_end = BX_CPU(cpu)->get_reg64(BX_64BIT_REG_R9);
 }
 
-void caches_open(unsigned int cpu)
+void caches_open(void)
 {
 	w = new cache_window();
-	w->of_l2 = strict_is_l2s(cpu);
 	w->cpus.resize(BX_SMP_PROCESSORS);
 }
 
@@ -203,16 +202,35 @@ void caches_instruction(unsigned int cpu, bxInstruction_c *i)
 	count_interrupts_off(cpu);
 }
 
+/* The first exit of L2: the rounds so far were L1's. */
+static void begin_rounds_of_l2(void)
+{
+	w->of_l2 = true;
+	for (auto &by_mode : w->complete)
+		for (auto &complete : by_mode)
+			complete.clear();
+	for (cpu_caches &c : w->cpus)
+		c.whole = false;
+}
+
 /* Called for each VM exit of the window. */
 void caches_exit(unsigned int cpu)
 {
+	bool l2s = strict_is_l2s(cpu);
 	cpu_caches *c = &w->cpus[cpu];
+	Bit32u lines;
 
-	if (strict_is_l2s(cpu) != w->of_l2)
+	if (l2s && !w->of_l2)
+		begin_rounds_of_l2();
+	if (l2s != w->of_l2)
 		return;
 	for (unsigned int kind = 0; kind < KINDS; kind++)
-		for (unsigned int mode = 0; mode < 2; mode++)
-			c->lines[kind][mode].end_round(c->round, &w->complete[kind][mode]);
+		for (unsigned int mode = 0; mode < 2; mode++) {
+			lines = c->lines[kind][mode].end_round();
+			if (c->whole)
+				w->complete[kind][mode].push_back(lines);
+		}
+	c->whole = true;
 	c->round++;
 }
 

@@ -217,7 +217,7 @@ static void open_window(unsigned int cpu)
 	w->calls.push_back(place(0, 0));
 	vmcs_index(cpu);
 	w->start_tick = now(cpu);
-	caches_open(cpu);
+	caches_open();
 	counters_open = true;
 }
 

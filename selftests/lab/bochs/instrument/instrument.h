@@ -34,7 +34,7 @@ void reach_wrmsr(unsigned cpu, Bit32u msr);
 
 /* caches.cc: of the open window, but the mark, which says where kvm_intel is. */
 void caches_module_mark(unsigned cpu);
-void caches_open(unsigned cpu);
+void caches_open(void);
 void caches_instruction(unsigned cpu, bxInstruction_c *i);
 void caches_exit(unsigned cpu);
 void caches_access(unsigned cpu, Bit64u linear, Bit64u physical, unsigned length, unsigned rw);
