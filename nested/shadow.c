@@ -9,6 +9,7 @@
  *    VMCLEAR around them when there is no other;
  *  - of the six VMPTRLDs of a nested round trip, the two that load vmcs01 between
  *    the shadow VMCS and vmcs02;
+ *  - of the two VMCLEARs of the shadow VMCS, the one at the nested entry;
  *  - the second comparison of all fields, before L1 runs, after an exit that is complete
  *    when it is copied out early (is_final()).
  *
@@ -30,8 +31,8 @@
  * does the copy-in.  KVM_GET_NESTED_STATE of an enlightened VMCS that is not mapped yet
  * is such a case.
  *
- * The window: from VMCLEAR of the shadow VMCS to VMPTRLD of the VMCS that comes
- * next, the CPU has no current VMCS.  Rules:
+ * The window: until VMPTRLD of the VMCS that comes next, the CPU has no current VMCS at a nested
+ * exit, and the shadow VMCS as the current one at a nested entry.  Rules:
  *  - preemption is off, since vcpu_load() would believe the per-CPU current_vmcs,
  *    which keeps naming the VMCS before (never NULL, never the shadow VMCS, because both
  *    would cost a barrier, and a warning, at the next switch);
@@ -41,6 +42,18 @@
  *  - there is no window without EPT, since stock writes vmcs01's CR3 in it, nor if stock
  *    reads L1's CET state there (7.2);
  *  - vmx_switch_vmcs() ends the window.
+ *
+ * Active: at a nested entry the shadow VMCS is not cleared after the copy-in.  Nobody accesses it while L2
+ * runs (vmcs02's link pointer names none), and the copy-out after the exit loads it again.  It is
+ * cleared before L1 is entered, as KVM's use of the link pointer demands, and on the CPU where it is
+ * active, as the SDM demands:
+ *  - a copy-out ends with VMCLEAR, or does it alone if it has nothing to write;
+ *  - an entry of L1 without a copy-out (a failed entry, SMM) does it: shadow_before_entry();
+ *  - when vmcs01 moves to another CPU, or its CPU goes offline, stock clears both, if vmcs01 was
+ *    entered since it was loaded (loaded_vmcs.launched): asked for.  If it was not, because
+ *    the thread moved after L1's exit, the copy-in clears as stock does;
+ *  - VMXOFF and the destruction of the vCPU come after an exit to L1; stock clears it then.
+ * A VMCLEAR that comes on top of stock's does nothing.
  *
  * After the early copy-out of an exit that is_final(), L0 changes no field of vmcs12 that the set
  * has before L1 runs, but for KVM_SET_NESTED_STATE, which makes a vmcs12 current; and the set
@@ -161,8 +174,15 @@ static noinline void changed_by_l1(struct vcpu_vmx *vmx, struct shadow_entry *en
 	vmx->fast.counters.shadow_changed_in++;
 }
 
-/* Loads the shadow VMCS, reads it, and clears it, which leaves no current VMCS. */
-static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow)
+void shadow_do_clear(struct kvm_vcpu *vcpu)
+{
+	vmcs_clear(to_vmx(vcpu)->vmcs01.shadow_vmcs);
+	shadow_of(vcpu)->active = false;
+}
+
+/* Loads the shadow VMCS and reads it.  It stays current, or is cleared: then none is current. */
+static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *shadow,
+				    bool stays_active)
 {
 	struct vmcs *vmcs = vmx->vmcs01.shadow_vmcs;
 	struct vmcs12 *vmcs12 = get_vmcs12(&vmx->vcpu);
@@ -179,7 +199,10 @@ static __always_inline void copy_in(struct vcpu_vmx *vmx, struct vmcs_shadow *sh
 		copy_in_stale(vmx, shadow);
 	else if (unlikely(fast_verify()))
 		verify(vmx, shadow->write_bitmap, true);
-	vmcs_clear(vmcs);
+	if (likely(stays_active))
+		shadow->active = true;
+	else
+		shadow_do_clear(&vmx->vcpu);
 	vmx->nested.shadow_written_known = true;
 	vmx->fast.counters.shadow_copies_in++;
 }
@@ -233,9 +256,10 @@ static __always_inline bool copy_out(struct vcpu_vmx *vmx, struct vmcs_shadow *s
 		loaded = true;
 		verify(vmx, shadow->read_bitmap, false);
 	}
+	if (loaded || shadow->active)
+		shadow_do_clear(&vmx->vcpu);
 	if (!loaded)
 		return false;
-	vmcs_clear(vmcs);
 	vmx->fast.counters.shadow_copies_out++;
 	return true;
 }
@@ -248,7 +272,7 @@ bool shadow_do_copy_in(struct kvm_vcpu *vcpu)
 	if (!shadow->info_known)
 		return false;
 	preempt_disable();
-	copy_in(vmx, shadow);
+	copy_in(vmx, shadow, false);
 	vmcs_load(vmx->loaded_vmcs->vmcs);
 	preempt_enable();
 	return true;
@@ -275,7 +299,7 @@ bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu)
 		shadow->bndcfgs = vmcs_read64(GUEST_BNDCFGS);
 
 	preempt_disable();
-	copy_in(vmx, shadow);
+	copy_in(vmx, shadow, vmx->vmcs01.launched);
 	if (likely(!fast_entry_reads_more(vcpu))) {
 		shadow->window = true;
 	} else {

@@ -12,6 +12,7 @@ bool shadow_do_copy_in(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_in_for_entry(struct kvm_vcpu *vcpu);
 bool shadow_do_copy_out(struct kvm_vcpu *vcpu);
 void shadow_do_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_exit_reason);
+void shadow_do_clear(struct kvm_vcpu *vcpu);
 void shadow_do_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
 
 /**
@@ -186,8 +187,11 @@ static __always_inline bool shadow_before_entry(struct kvm_vcpu *vcpu)
 	if (likely(!nested->shadow_entry_work))
 		return false;
 	stock = nested->need_vmcs12_to_shadow_sync && !shadow_copy_out(vcpu);
-	if (!is_guest_mode(vcpu))
+	if (!is_guest_mode(vcpu)) {
 		nested->shadow_written_known = false;
+		if (shadow_of(vcpu) && unlikely(shadow_of(vcpu)->active))
+			shadow_do_clear(vcpu);
+	}
 	return stock;
 }
 
@@ -206,6 +210,18 @@ static __always_inline void shadow_copy_out_early(struct kvm_vcpu *vcpu, u32 vm_
 {
 	if (shadow_of(vcpu))
 		shadow_do_copy_out_early(vcpu, vm_exit_reason);
+}
+
+/**
+ * shadow_vmxoff - note that stock clears and frees the shadow VMCS
+ * @vcpu: the vCPU, which leaves VMX operation
+ *
+ * Context: the vCPU's thread, or the thread that destroys the VM.
+ */
+static __always_inline void shadow_vmxoff(struct kvm_vcpu *vcpu)
+{
+	if (shadow_of(vcpu))
+		shadow_of(vcpu)->active = false;
 }
 
 /**

@@ -31,8 +31,10 @@ struct vmcs_shadow {
 	 * nested_vmx.shadow_written_known is true while it is valid for the others.
 	 */
 	bool info_known;
-	/* The CPU has no current VMCS: see shadow.c. */
+	/* The CPU has no current VMCS, or the shadow VMCS is current: see shadow.c. */
 	bool window;
+	/* A copy-in left the shadow VMCS active, until L1 runs again: see shadow.c. */
+	bool active;
 	/* Members of "want" ask to join. */
 	bool pending;
 	/* The set has, or is about to have, fields that need fresh rare fields. */

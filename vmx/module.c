@@ -156,6 +156,8 @@ void fast_vmxoff(struct kvm_vcpu *vcpu)
 		nested_contexts_forget(vcpu);
 	if (FAST_HAS(checks))
 		checks_forget(vcpu);
+	if (FAST_HAS(shadow))
+		shadow_vmxoff(vcpu);
 }
 
 /**
