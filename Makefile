@@ -15,6 +15,7 @@
 #          0001 and 0002, which they need
 #   LINE=, BASE= of "make upstream-patch": a kernel line, and a source tree of it to write the
 #          series for (default: Debian's newest reviewed one, fetched into the cache)
+#   KVM_INTEL_FAST_BUILD= in the environment: the folder of what is made, in the place of build/
 #   PARAMS= module parameters for "make load", as in PARAMS="verify=1"
 
 SHELL := /bin/bash
@@ -34,24 +35,25 @@ KDIR ?= $(if $(wildcard $(running)),$(running),$(lastword \
 KSRC ?=
 SERIES ?=
 PATCHES ?=
+build := $(or $(KVM_INTEL_FAST_BUILD),build)
 export ALLOW_UNREVIEWED PATCHES
 empty :=
 
 release := $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
-out := build/$(release)$(if $(SERIES),-$(SERIES))$(if $(PATCHES),-$(subst $(empty) ,+,$(PATCHES)))
+out := $(build)/$(release)$(if $(SERIES),-$(SERIES))$(if $(PATCHES),-$(subst $(empty) ,+,$(PATCHES)))
 module := $(out)/kvm-intel-$(or $(SERIES),fast).ko
 sources := $(wildcard vmx/*.[ch] nested/*.[ch])
 tarballs := $(wildcard /usr/src/linux-source-*.tar.*)
 
-# One make at a time works on build/; another waits, and finds it done.
+# One make at a time works on that folder; another waits, and finds it done.
 .PHONY: all plain-paths
 all: plain-paths
 ifeq ($(release),)
-	@scripts/prepare '$(KDIR)' '$(KSRC)' build/none
+	@scripts/prepare '$(KDIR)' '$(KSRC)' '$(build)/none'
 else
-	@mkdir -p build
-	@+flock build/.lock $(MAKE) --no-print-directory KERNEL= KDIR='$(KDIR)' KSRC='$(KSRC)' $(module)
+	@mkdir -p '$(build)'
+	@+flock '$(build)/.lock' $(MAKE) --no-print-directory KERNEL= KDIR='$(KDIR)' KSRC='$(KSRC)' $(module)
 endif
 
 plain-paths:
@@ -87,7 +89,8 @@ deb:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL scripts/deb
 package-test:
 	@for suite in $(SUITES); do \
-		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/package_test.sh $$suite || exit; \
+		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/package_test.sh $$suite && \
+		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/bare_test.sh $$suite package || exit; \
 	done
 
 # A root with kvm-lab and all that it needs, for any distribution, in OUT (default: build/image); and

@@ -15,10 +15,31 @@ import os
 import shutil
 import tempfile
 
+from . import TOP
+
 
 def directory():
     return os.environ.get('KVM_INTEL_FAST_CACHE') or os.path.join(
         os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'kvm-intel-fast')
+
+
+def build_folder(*names):
+    """A path in the folder for what is no cache: build/ of a tree, one of the user's of a package.
+
+    KVM_INTEL_FAST_BUILD names another, as for make.
+    """
+    folder = os.environ.get('KVM_INTEL_FAST_BUILD') or (
+        os.path.join(directory(), 'output') if TOP.startswith('/usr/share/') else
+        os.path.join(TOP, 'build'))
+    return os.path.join(folder, *names)
+
+
+def shown(path):
+    """A path of build_folder(), for a help."""
+    for folder, name in ((TOP, ''), (os.path.expanduser('~'), '~/')):
+        if path.startswith(folder + '/'):
+            return name + path[len(folder) + 1:]
+    return path
 
 
 @contextlib.contextmanager

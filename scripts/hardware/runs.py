@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 
-from scripts import TOP, command, host as hosts
+from scripts import TOP, cache, command, host as hosts
 from scripts.command import SetupError
 from scripts.hardware import guard as guards, record as records
 from scripts.hardware.record import Record, describe
 
-KITS = (os.path.join(TOP, 'build', 'kit'), '/usr/local/lib/kvm-intel-fast/kit')
+KITS = (cache.build_folder('kit'), '/usr/local/lib/kvm-intel-fast/kit')
 LOAD_LIMIT = 60                 # seconds
 UNUSED_LIMIT = 10
 # What programs of the kit change of the host
@@ -52,12 +52,12 @@ def kit_folder(wanted, names):
             missing = [name for name in names if not os.path.exists(os.path.join(folder, name))]
             if missing:
                 raise SetupError('%s lacks %s' % (folder, ' '.join(missing)),
-                                 'a whole kit', 'make it anew: make kit, in the source tree')
+                                 'a whole kit', 'make it anew: kvm-lab kit')
             return folder
     raise SetupError('the test programs are not here: no list in %s' % ' or '.join(folders),
-                     'the kit, which the package does not hold',
-                     'make kit, in the source tree on any computer; copy build/kit here, and name '
-                     'it: --kit FOLDER')
+                     'the kit, which is built from the kernel source',
+                     'kvm-lab kit; or kvm-lab kit --out FOLDER on another computer, and here --kit '
+                     'with a copy of it')
 
 
 def conditions(host):

@@ -42,6 +42,14 @@ lintian_is_content() {
 		! grep '^[EWI]:' "$work/lintian" || { cat "$work/lintian"; return 1; }
 }
 
+tools_bring_pages() {
+	local page
+	for page in man1/kvm-lab.1 man8/kvm-intel-fast.8; do
+		dpkg-deb --fsys-tarfile "$ours"/kvm-intel-fast-tools_*.deb | tar -xO "./usr/share/man/$page.gz" |
+			zcat | groff -man -ww -Tutf8 -z 2>&1 | { ! grep .; } || return 1
+	done
+}
+
 later_version() {
 	dpkg-deb -R "$ours/dkms.deb" "$work/later" &&
 		mv "$work"/later/usr/src/kvm-intel-fast-* "$work/later/usr/src/kvm-intel-fast-99" &&
@@ -212,8 +220,20 @@ make_base "$suite" && make_kernels "$suite" || exit 1
 cp -r "$debs" "$work/debs" && cp "$ours"/*.deb "$work/debs" || exit 1
 debs=$work/debs
 check "a root of $suite without a kernel" prepare_root
-life "the tools install there, and answer without the module" '
-	install /debs/kvm-intel-fast-tools_*.deb > /log; kvm-intel-fast status | tee /log | grep "no kvm_intel is loaded\|stock"
+check "the tools bring the manual of each command" tools_bring_pages
+life "what setup would install for kvm-lab, the tools recommend" '
+	install /debs/kvm-intel-fast-tools_*.deb > /log
+	tools=$(dpkg-query -W -f="\${Depends}, \${Recommends}" kvm-intel-fast-tools)
+	/usr/share/kvm-intel-fast/selftests/setup bench > /log 2>&1 || true
+	for name in $(sed -n "s/^ *INSTALL *//p" /log); do grep -qw -- "$name" <<< "$tools" || { echo "$name"; false; }; done
+	grep -q "INSTALL .*bison" /log'
+life "kvm-lab answers from the package, and names the user as the owner of what it makes" '
+	kvm-lab --help | grep "^  bisect "; kvm-lab bench --help | grep "default: ~/.cache/kvm-intel-fast/output/bench"
+	diff <(kvm-lab completion) /usr/share/bash-completion/completions/kvm-lab
+	kvm-lab compare / / > /log 2>&1 || [ $? = 2 ]; kvm-lab ab --tree / > /log 2>&1 || [ $? = 2 ]
+	grep "is no git tree" /log; ! find /usr/share/kvm-intel-fast -newer /debs/dkms.deb ! -type d | grep .'
+life "the tools answer without the module" '
+	kvm-intel-fast status | tee /log | grep "no kvm_intel is loaded\|stock"
 	kvm-intel-fast doctor > /log || [ $? = 1 ]; kvm-intel-fast verify on; [ -s /etc/modprobe.d/kvm-intel-fast.conf ]
 	kvm-intel-fast verify off; [ ! -e /etc/modprobe.d/kvm-intel-fast.conf ]
 	ls /usr/share/bash-completion/completions/kvm-intel-fast; apt-get purge -qq -y kvm-intel-fast-tools'

@@ -13,7 +13,7 @@ from scripts import TOP
 PYTHON = os.path.realpath('/usr/bin/python3')       # of Debian, whose libraries the machine gets
 FOLDERS = ('collections', 'concurrent', 'encodings', 'importlib', 'json', 'lib-dynload', 're',
            'asyncio', 'urllib', 'pathlib')
-COMMAND = ('__init__.py', 'command.py', 'host.py', 'kvm-intel-fast', 'load', 'hardware')
+COMMAND = ('__init__.py', 'cache.py', 'command.py', 'host.py', 'kvm-intel-fast', 'load', 'hardware')
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 
-from scripts import TOP, kernel_lines
+from scripts import TOP, cache, kernel_lines
 from scripts.command import SetupError
 from . import machine
 
@@ -70,17 +70,22 @@ def kernel(name):
                   ('KDIR=' + headers, 'KSRC=' + source, 'ALLOW_UNREVIEWED=1'))
 
 
+def build_folder(tree):
+    return cache.build_folder() if tree == TOP else os.path.join(tree, 'build')
+
+
 def make(on, *words, tree=TOP, **options):
     """Run make in a tree of this project, for a kernel; another make's flags mean nothing to it."""
     environment = {name: value for name, value in os.environ.items()
                    if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}
+    environment['KVM_INTEL_FAST_BUILD'] = build_folder(tree)
     return subprocess.run(['make', '-C', tree, *on.arguments, *words], env=environment, text=True,
                           errors='replace', check=False, **options)
 
 
 def module_path(on, series='', tree=TOP):
     """Where make leaves the module."""
-    return os.path.join(tree, 'build', '-'.join(filter(None, [on.release, series])),
+    return os.path.join(build_folder(tree), '-'.join(filter(None, [on.release, series])),
                         'kvm-intel-%s.ko' % (series or 'fast'))
 
 

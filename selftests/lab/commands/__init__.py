@@ -14,16 +14,17 @@ kvm_lab() is the command with all of them.  old() is the command of one of them,
 path that it had before: selftests/lab/run and others.
 """
 
-import importlib
+import importlib.machinery
+import importlib.util
 import os
 import signal
 import sys
 
-from scripts import command
+from scripts import TOP, command
 from . import config
 
 NAMES = ('run', 'shell', 'bench', 'ab', 'test', 'bisect', 'compare', 'hardware', 'export',
-         'history', 'fetch', 'kernel', 'man', 'completion')
+         'history', 'kit', 'fetch', 'kernel', 'man', 'completion')
 FAILED = 2
 DESCRIPTION = """Measure, test, and bisect KVM in an emulated machine with VMX.
 
@@ -46,6 +47,15 @@ STATUSES = (
 
 def module(name):
     return importlib.import_module('%s.%s' % (__name__, name))
+
+
+def script(name):
+    """A command of selftests/, which is also one of ours, as a module."""
+    path = os.path.join(TOP, 'selftests', name)
+    spec = importlib.util.spec_from_loader(name, importlib.machinery.SourceFileLoader(name, path))
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
 
 
 def summary(name):

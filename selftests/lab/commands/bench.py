@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measure stock kvm_intel and kvm-intel-fast in the emulated machine.
 
-Both run in the same invocation, on the same kernel.  The figures go to
-build/bench, a JSON file per row and variant, with report.html; the tables are
-printed.  Documentation/measuring.md says what each figure means.
+Both run in the same invocation, on the same kernel.  The figures go to --out, a
+JSON file per row and variant, with report.html; the tables are printed.  Documentation/measuring.md says what each figure means.
 """
 
-import importlib.machinery
-import importlib.util
-import os
-
-from scripts import TOP
+from . import script
 
 EXAMPLES = (
     'kvm-lab bench --quick                      # the tiny L1 alone: a minute',
@@ -18,19 +13,9 @@ EXAMPLES = (
 )
 
 
-def script():
-    """selftests/bench, which is the same command, as a module."""
-    path = os.path.join(TOP, 'selftests', 'bench')
-    spec = importlib.util.spec_from_loader(
-        'bench', importlib.machinery.SourceFileLoader('bench', path))
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
 def arguments(parser):
-    script().arguments(parser)
+    script('bench').arguments(parser)
 
 
 def main(parser, argv):
-    return script().main(parser, argv)
+    return script('bench').main(parser, argv)

@@ -10,7 +10,7 @@ import os
 import re
 import tarfile
 
-from scripts import TOP, cache
+from scripts import cache
 from scripts.command import SetupError, existing
 from ..bench import figures, page
 
@@ -18,8 +18,9 @@ EXAMPLES = ('kvm-lab hardware kvm-intel-fast-measure-20260101-120000.tar.gz',)
 
 
 def arguments(parser):
-    parser.add_argument('--bench', type=existing, default=os.path.join(TOP, 'build', 'bench'),
-                        metavar='DIR', help='the figures of the bench (default: build/bench)')
+    bench = cache.build_folder('bench')
+    parser.add_argument('--bench', type=existing, default=bench, metavar='DIR',
+                        help='the figures of the bench (default: %s)' % cache.shown(bench))
     parser.add_argument('archive', type=existing, metavar='ARCHIVE')
 
 

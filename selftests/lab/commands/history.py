@@ -6,7 +6,7 @@ package; without one, the newest point release of each release that the archive 
 Packages are fetched and unpacked, never installed.  Each kernel is L0 for the same
 L1s: the tiny one, and (without --quick) this project's Linux L1.
 
-Writes build/history/*.json in the form of the bench, history.md (tables, with the
+Writes *.json to --out, in the form of the bench, history.md (tables, with the
 functions of L0 that grew and shrank) and history.svg, the plot.  A kernel that was
 measured with the same emulator and program is not measured again.  Each is compared
 with the newest older one that the same compiler built.
@@ -20,7 +20,7 @@ The options have their defaults from QUICK= and OUT= in the environment.
 import os
 import re
 
-from scripts import TOP, command
+from scripts import cache, command
 from ..bench import history
 from .compare import tolerance
 
@@ -29,7 +29,7 @@ EXAMPLES = (
     'kvm-lab history                            # all releases that the archive has: 20 minutes',
     'kvm-lab history --follow --quick           # weekly: what is new, and what moved by it',
 )
-OUT = os.path.join(TOP, 'build', 'history')
+OUT = cache.build_folder('history')
 
 
 def arguments(parser):
@@ -41,7 +41,7 @@ def arguments(parser):
     add('--tolerance', type=tolerance, default=0.01, metavar='N%',
         help='what changed by no more than that did not move (default: 1%%)')
     add('--out', default=os.environ.get('OUT') or OUT, metavar='DIR',
-        help='where the figures go (default: build/history)')
+        help='where the figures go (default: %s)' % cache.shown(OUT))
     add('versions', nargs='*', metavar='VERSION')
 
 
