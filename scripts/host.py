@@ -117,6 +117,10 @@ class Host:
         """The package's sentence why there is none, or ''."""
         return self.read('var/lib/kvm-intel-fast/refused', self.release()) or ''
 
+    def fallback(self):
+        """The sentence of load-or-stock why stock is loaded, or ''."""
+        return self.loaded() == 'stock' and self.read('run/kvm-intel-fast/fallback') or ''
+
     def optimisations(self):
         """{name: is it on?}; empty if fast is not loaded"""
         if self.loaded() != 'fast':
@@ -203,6 +207,7 @@ def status(host):
         'verify': host.parameter('verify') == 'Y',
         'installed': host.installed(),
         'refused': host.refused(),
+        'fallback': host.fallback(),
         'optimisations': host.optimisations(),
         'vms': host.vms(),
     }
@@ -247,7 +252,9 @@ def findings(host):
         yield ('the CPU does not offer VMX',
                'enable it in the firmware, or in the hypervisor above')
         return
-    if host.refused():
+    if host.fallback():
+        yield tuple(host.fallback().partition('; to do: ')[::2])
+    elif host.refused():
         yield tuple(host.refused().partition('; to do: ')[::2])
     elif not host.installed() and host.loaded() != 'fast':
         if not os.path.exists(host.path('lib/modules', release, 'build')):
