@@ -50,17 +50,22 @@ control() {
 
 pack() { dpkg-deb --root-owner-group -Zgzip -z1 --build "$1" "$2" > /dev/null && rm -rf "$1"; }
 
-# small_kernel FOLDER IMAGE SOURCE HEADERS... - the packages of a kernel, from those files: the image
-# without what KVM does not need, linux-source without what we do not need
+# small_kernel FOLDER IMAGE[,PART...] SOURCE HEADERS... - the packages of a kernel, from those files:
+# the image, whose parts 7.x has in packages of their own, without what KVM does not need, and
+# linux-source without what we do not need
 small_kernel() {
-	local out=$1 image=$2 source=$3 line
+	local out=$1 images=${2//,/ } source=$3 line file parts=
 	shift 3
 	line=$(basename "$source" | sed 's/linux-source-\([0-9.]*\)_.*/\1/')
-	mkdir "$out/image" && dpkg-deb -e "$image" "$out/image/DEBIAN" || return 1
-	dpkg-deb --fsys-tarfile "$image" | tar -x -C "$out/image" --wildcards '*/arch/x86/kvm/*' \
-		'*/virt/lib/irqbypass*' '*/modules.builtin*' '*/modules.order' './boot/config*' || return 1
-	touch "$out/image/boot/vmlinuz-$(basename "$out"/image/boot/config-* | cut -d- -f2-)"
-	control "$out/image" "s/^Depends:.*/Depends: kmod, linux-base/; /^\(Recommends\|Breaks\|Conflicts\)/d"
+	mkdir -p "$out/image/boot" && dpkg-deb -e "${images%% *}" "$out/image/DEBIAN" || return 1
+	for file in $images; do
+		dpkg-deb --fsys-tarfile "$file" | tar -x -C "$out/image" --wildcards '*/arch/x86/kvm/*' \
+			'*/virt/lib/irqbypass*' '*/modules.builtin*' '*/modules.order' './boot/config*' 2> /dev/null
+		parts+=", $(dpkg-deb --show --showformat='${Package} (= ${Version})' "$file")"
+	done
+	file=$(find "$out/image" -name 'kvm.ko*' | grep .) || return 1
+	touch "$out/image/boot/vmlinuz-$(sed 's,.*/modules/,,; s,/.*,,' <<< "$file")"
+	control "$out/image" "s/^Depends:.*/Depends: kmod, linux-base\nProvides: ${parts#, }/; /^\(Recommends\|Breaks\|Conflicts\)/d"
 	pack "$out/image" "$out" && cp "$@" "$out" || return 1
 	mkdir -p "$out/source/DEBIAN" "$out/source/usr/src" "$out/tree/linux-source-$line" || return 1
 	# shellcheck disable=SC2086 # one word per member
@@ -93,13 +98,24 @@ as_version() {
 	done
 }
 
-# kernel_files SUITE - "VERSION IMAGE SOURCE HEADERS..." of its newest kernel
+# files_of_line LINE - "VERSION IMAGE[,PART...] SOURCE HEADERS..." of its newest kernel
+files_of_line() {
+	"$top/scripts/resolve" "$1" | awk 'NR == 1 { version = $1; next } $1 ~ /^linux-image/ { image = $3 image; next }
+		$1 ~ /^linux-(base|binary|modules)/ { image = image "," $3; next }
+		$1 ~ /^linux-source/ { source = $3; next } { headers = headers " " $3 }
+		END { print version, image, source headers }'
+}
+
+# other_line SUITE - the line of its backports
+other_line() {
+	case $1 in bookworm) echo 6.12 ;; *) echo 7.3 ;; esac
+}
+
+# kernel_files SUITE - the same of the newest kernel of the suite
 kernel_files() {
 	local suite=$1 version name image source headers=() release
 	if [ "$suite" = bookworm ]; then
-		"$top/scripts/resolve" 6.1 | awk 'NR == 1 { version = $1; next } $1 ~ /^linux-image/ { image = $3; next }
-			$1 ~ /^linux-source/ { source = $3; next } { headers = headers " " $3 }
-			END { print version, image, source headers }'
+		files_of_line 6.1
 		return
 	fi
 	read -r name version _ < <("$top/scripts/fetch" "$suite-security" list '^linux-headers-6.12[^-]*-amd64$' |
@@ -113,15 +129,29 @@ kernel_files() {
 	echo "$version $image $source ${headers[*]}"
 }
 
+# unknown_kernel FOLDER - a package of a kernel with headers, of no line that we support
+unknown_kernel() {
+	local release=5.99.0-1-amd64 root=$1/package
+	mkdir -p "$root"/{DEBIAN,usr/lib/modules/$release/kernel/arch/x86/kvm,usr/src/linux-headers-$release/include/generated/uapi/linux} &&
+		touch "$root/usr/lib/modules/$release"/{modules.builtin,modules.order,kernel/arch/x86/kvm/kvm{,-intel}.ko} \
+			"$root/usr/src/linux-headers-$release"/{Makefile,Module.symvers} &&
+		ln -s "/usr/src/linux-headers-$release" "$root/usr/lib/modules/$release/build" &&
+		printf '#define LINUX_VERSION_%s\n' 'MAJOR 5' 'PATCHLEVEL 99' 'SUBLEVEL 0' \
+			> "$root/usr/src/linux-headers-$release/include/generated/uapi/linux/version.h" &&
+		printf '%s\n' "Package: linux-unknown" "Version: 5.99.0-1" "Architecture: all" \
+			"Maintainer: a test" "Description: a test" > "$root/DEBIAN/control" && pack "$root" "$1"
+}
+
 # make_kernels SUITE - set debs to a folder, kept in the cache, with small packages of one kernel in
-# 1/ to 4/, each of a higher version than the one before.  The source of 4 is not as reviewed.
+# 1/ to 4/, each of a higher version than the one before.  The source of 4 is not as reviewed.  In
+# other/ is a kernel of another line, in unknown/ one that we do not support.
 make_kernels() {
-	local suite=$1 files count
+	local suite=$1 files other count
 	mkdir -p "$(cache_folder)/package/ccache"
-	files=$(kernel_files "$suite") || return 1
+	files=$(kernel_files "$suite") && other=$(files_of_line "$(other_line "$suite")") || return 1
 	# shellcheck disable=SC2086 # words
 	set -- $files
-	debs=$(cache_folder)/package/kernels-$(cat "$top/selftests/host/package_root.sh" <(echo "$files") | hash)
+	debs=$(cache_folder)/package/kernels-$(cat "$top/selftests/host/package_root.sh" <(echo "$files $other") | hash)
 	[ ! -d "$debs" ] || return 0
 	progress "making small packages of kernel $1"
 	begin_folder "$debs"
@@ -130,6 +160,9 @@ make_kernels() {
 		as_version "$new/small" "$new/$count" "$1" "$1+t$count" || return 1
 	done
 	rm -r "$new/small"
+	mkdir "$new/other" "$new/unknown" && unknown_kernel "$new/unknown" || return 1
+	# shellcheck disable=SC2086 # words
+	small_kernel "$new/other" ${other#* } || return 1
 	spoil_source "$new/4" && publish "$debs"
 }
 

@@ -74,6 +74,9 @@ prepare_root() {
 			state=/var/lib/kvm-intel-fast
 			release=$(basename "$(ls -d /debs/1/linux-image-*)" | sed "s/linux-image-//; s/_.*//")
 			folder=/lib/modules/$release
+			# What follows is about that kernel
+			of() { release=$1 folder=/lib/modules/$1; }
+			other=$(basename "$(ls -d /debs/other/linux-image-*)" | sed "s/linux-image-//; s/_.*//")
 			install() { apt-get install -qq -y --allow-downgrades --reinstall "$@" 2>&1; }
 			kernel() { ls /debs/$1/*.deb; }
 			some() { ls /debs/$1/linux-$2*.deb; }
@@ -135,6 +138,10 @@ common_cases() {
 		for name in {,x86_64-linux-gnu-}gcc-1{2,4}; do ln -s /bin/false /usr/local/sbin/$name; done
 		install /debs/dkms.deb > /log; rm /usr/local/sbin/*gcc-1?; stock; said "does not compile"'
 	life "it is built once the compiler is back" 'kvm-intel-fast-dkms update; fast'
+	life "a kernel that is not supported beside it: stock there, and a sentence" '
+		install /debs/unknown/*.deb > /log; fast; of 5.99.0-1-amd64; depmod $release; is_stock; dpkg_is_content
+		said "there is no kvm-intel-fast for 5.99"
+		apt-get remove -qq -y linux-unknown; ! kvm-intel-fast-dkms status | grep 5.99'
 	life "an upgrade of the kernel and its source builds anew" '
 		install $(kernel 2); fast; apt-get remove -qq -y kvm-intel-fast-dkms; stock; stock_of 2'
 	life "no source: stock, until it comes" '
@@ -150,6 +157,15 @@ more_cases() {
 	life "an older source is kept when linux-source is upgraded" '
 		install $(kernel 1) /debs/dkms.deb; install $(some 2 source); fast
 		rm -r $state/installed; kvm-intel-fast-dkms update; fast'
+	life "a kernel of another line, as from backports: built for it, and for the one before" '
+		install /debs/other/*.deb > /log; fast; of $other; fast; ls $state/source | grep -c . | grep "[3-9]"'
+	life "without the source of that line: stock there, and a sentence" '
+		mv /usr/src/linux-source-*.tar.xz /; rm -r $state/{installed,source}; mv /linux-source-$(cut -d. -f1-2 <<< $release)* /usr/src
+		kvm-intel-fast-dkms update > /log; mv /linux-source-* /usr/src; fast; of $other; is_stock; said "source of linux .* is not here"
+		kvm-intel-fast-dkms update; fast'
+	life "a kernel that goes takes its module with it" '
+		apt-get remove -qq -y linux-image-$other linux-headers-$other linux-source-$(cut -d. -f1-2 <<< $other)
+		fast; ! kvm-intel-fast-dkms status | grep $other'
 	life "an image of another version than its headers: stock, and a sentence" '
 		install $(some 2 image) > /log; stock; stock_of 2; said "is of version .*+t2, .*its headers are"'
 	life "and fast once the headers follow" 'install $(kernel 2); fast'
