@@ -139,6 +139,17 @@ line_suite() {
 	[ ! -f "$file" ] || awk -v field="$2" '!/^#/ { print $field }' "$file"
 }
 
+# compiler_suite KDIR - the suite whose tools build for the headers KDIR, if their compiler is of a newer
+# release than this computer's gcc; nothing where that one does.  For in-suite.
+compiler_suite() {
+	local made_with have version suite
+	made_with=$(sed -n 's/^CONFIG_GCC_VERSION=//p' "$1/include/config/auto.conf")
+	have=$(gcc -dumpversion 2> /dev/null || echo 0)
+	version=$(header_version "$1")
+	suite=$(line_suite "${version%.*}" 2)
+	[ "${have%%.*}" -ge $((${made_with:-0} / 10000)) ] || echo "$suite"
+}
+
 # What the build and scripts/review need of a kernel source tree.
 stock_members="Makefile arch/x86/kvm virt/kvm include/linux/kvm_host.h include/linux/kvm_types.h
 arch/x86/include/asm/kvm_host.h arch/x86/include/asm/vmx.h"

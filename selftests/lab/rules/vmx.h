@@ -67,7 +67,6 @@ static inline u64 read_field(unsigned long field)
 static inline void turn_off(void)
 {
 	asm volatile("vmxoff" : : : "cc");
-	cr4_clear_bits(X86_CR4_VMXE);
 }
 
 static inline u32 controls(u32 msr, u32 wanted)

@@ -83,6 +83,7 @@ static void start(void *unused)
 static void stop(void *unused)
 {
 	turn_off();
+	cr4_clear_bits(X86_CR4_VMXE);
 }
 
 static void on_other(void (*call)(void *), void *page)
@@ -238,6 +239,7 @@ static bool left_active(void)
 	clear(vmcs);
 	load(vmcs);
 	turn_off();
+	cr4_clear_bits(X86_CR4_VMXE);
 	return true;
 }
 
