@@ -90,7 +90,8 @@ deb:
 package-test:
 	@for suite in $(SUITES); do \
 		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/package_test.sh $$suite && \
-		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/bare_test.sh $$suite package || exit; \
+		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/bare_test.sh $$suite package && \
+		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/host/bare_test.sh $$suite autopkgtest || exit; \
 	done
 
 # A root with kvm-lab and all that it needs, for any distribution, in OUT (default: build/image); and

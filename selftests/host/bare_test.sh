@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bare_test.sh [SUITE [package]] - do the README's commands work on a computer that has apt, make and git, and
+# bare_test.sh [SUITE [package|autopkgtest]] - do the README's commands work on a computer that has apt, make and git, and
 # nothing else?
 #
 # Makes such a root of SUITE (default: this computer's own) with mmdebstrap, from the archive
 # that this computer uses, puts the project there and runs the README's first command (QUICK=1)
 # in it; of another suite than its own also the second, for two groups, and the operator's.  Our
 # cache is lent to it, at its own path; all else has to come by itself.  With "package", the root has
-# apt alone, and the package of the tools in the place of the project: kvm-lab runs from it.  Takes
-# the right to mount: without, the test is skipped, but where CI is set it fails.
+# apt alone, and the package of the tools in the place of the project: kvm-lab runs from it.  With
+# "autopkgtest" the tests of debian/tests run in such a root, as Debian runs them.  Takes the right to
+# mount: without, the test is skipped, but where CI is set it fails.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -20,7 +21,7 @@ arguments 0 2 "$@"
 own=$(. /etc/os-release && echo "$VERSION_CODENAME")
 suite=${1:-$own}
 case $suite in *[!a-z]*) wrong_call "'$suite' is no name of a suite" ;; esac
-case ${2:-package} in package) ;; *) wrong_call "there is no '$2'" ;; esac
+case ${2:-package} in package|autopkgtest) ;; *) wrong_call "there is no '$2'" ;; esac
 "$top/selftests/setup" test || exit 1
 cache=$(cache_folder)
 cache=$(realpath "$cache") || exit 1
@@ -120,6 +121,24 @@ package_makes_kit() {
 
 nothing_is_changed() { diff "$work/before" <(installed); }
 
+# The module is built if the archive has the source of the headers, which come just before it.
+debian_tests() {
+	mkdir -p "$root/root/project"
+	copy_project "$root/root/project"
+	"$top/scripts/deb" "$root/root/debs" > /dev/null || return 1
+	in_root 'apt-get install -qq autopkgtest > /dev/null && autopkgtest --no-built-binaries ../debs/*.deb . -- null' \
+		> "$work/autopkgtest.txt" 2>&1
+	grep -A9 'autopkgtest.* summary$' "$work/autopkgtest.txt" | tee "$work/summary.txt"
+	[ "$(grep -cE '^(builds|tools) +(PASS|SKIP)' "$work/summary.txt")" = 2 ] && grep -E '^tools +PASS' "$work/summary.txt" ||
+		{ tail -n 40 "$work/autopkgtest.txt"; return 1; }
+}
+
+if [ "${2:-}" = autopkgtest ]; then
+	check "a root with apt" make_root
+	check "the tests of debian/tests" debian_tests
+	finish
+	exit
+fi
 if [ -n "${2:-}" ]; then
 	folder=.
 	check "a root with apt" make_root

@@ -87,7 +87,7 @@ prepare_root() {
 			is_stock() {
 				case $(in_force) in */kernel/arch/x86/kvm/kvm-intel.ko*) ;; *) in_force; return 1 ;; esac
 				! ls $folder/updates/dkms/kvm-intel* 2> /dev/null &&
-				! ls -d /var/lib/dkms/kvm-intel-fast/original_module/* 2> /dev/null
+				! ls -d /var/lib/dkms/kvm-intel-fast/original_module/$release 2> /dev/null
 			}
 			sha_stock() { dpkg-deb --fsys-tarfile $(some $1 image) | tar -xO --wildcards "*/kvm-intel.ko*" | sha256sum; }
 			stock_of() { [ "$(sha256sum < $(in_force))" = "$(sha_stock $1)" ]; }
@@ -247,8 +247,8 @@ life "what setup would install for kvm-lab, the tools recommend" '
 	/usr/share/kvm-intel-fast/selftests/setup bench > /log 2>&1 || true
 	for name in $(sed -n "s/^ *INSTALL *//p" /log); do grep -qw -- "$name" <<< "$tools" || { echo "$name"; false; }; done
 	grep -q "INSTALL .*bison" /log'
-life "kvm-lab answers from the package, and names the user as the owner of what it makes" '
-	kvm-lab --help | grep "^  bisect "; kvm-lab bench --help | grep "default: ~/.cache/kvm-intel-fast/output/bench"
+life "kvm-lab answers from the package, and writes to the folder of its user" '
+	kvm-lab --help | grep "^  bisect "; COLUMNS=200 kvm-lab bench --help | grep "default: ~/.cache/kvm-intel-fast/output/bench"
 	diff <(kvm-lab completion) /usr/share/bash-completion/completions/kvm-lab
 	kvm-lab compare / / > /log 2>&1 || [ $? = 2 ]; kvm-lab ab --tree / > /log 2>&1 || [ $? = 2 ]
 	grep "is no git tree" /log; ! find /usr/share/kvm-intel-fast -newer /debs/dkms.deb ! -type d | grep .'
