@@ -91,7 +91,7 @@ installed() {
 
 package_installs() {
 	"$top/scripts/deb" "$root/root" > /dev/null &&
-		in_root 'apt-get install -qq ./kvm-intel-fast-tools_*.deb' > "$work/apt.txt" 2>&1 || return 1
+		in_root 'apt-get update -qq && apt-get install -qq ./kvm-intel-fast-tools_*.deb' > "$work/apt.txt" 2>&1 || return 1
 	installed > "$work/before"
 }
 
@@ -126,7 +126,7 @@ debian_tests() {
 	mkdir -p "$root/root/project"
 	copy_project "$root/root/project"
 	"$top/scripts/deb" "$root/root/debs" > /dev/null || return 1
-	in_root 'apt-get install -qq autopkgtest > /dev/null && autopkgtest --no-built-binaries ../debs/*.deb . -- null' \
+	in_root 'apt-get update -qq && apt-get install -qq autopkgtest > /dev/null && autopkgtest --no-built-binaries ../debs/*.deb . -- null' \
 		> "$work/autopkgtest.txt" 2>&1
 	grep -A9 'autopkgtest.* summary$' "$work/autopkgtest.txt" | tee "$work/summary.txt"
 	[ "$(grep -cE '^(builds|tools) +(PASS|SKIP)' "$work/summary.txt")" = 2 ] && grep -E '^tools +PASS' "$work/summary.txt" ||
