@@ -163,6 +163,8 @@ make_kernels() {
 	mkdir "$new/other" "$new/unknown" && unknown_kernel "$new/unknown" || return 1
 	# shellcheck disable=SC2086 # words
 	small_kernel "$new/other" ${other#* } || return 1
+	# Whose tools the maintainer scripts of 7.x call
+	[ "$suite" = bookworm ] || cp "$("$top/scripts/fetch" "$suite-backports" bin linux-base)" "$new/other" || return 1
 	spoil_source "$new/4" && publish "$debs"
 }
 
