@@ -53,7 +53,7 @@ static __naked void guest(void)
 	    "vmcall");
 }
 
-/* While interrupts are off nobody needs the kernel's shadow of CR4, which 7.x lets KVM alone change. */
+/* With interrupts off nobody needs the kernel's shadow of CR4, which 7.x lets KVM alone change. */
 static void write_cr4(unsigned long value)
 {
 	asm volatile("mov %0, %%cr4" : : "r"(value) : "memory");
