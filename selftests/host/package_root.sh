@@ -64,6 +64,8 @@ small_kernel() {
 		parts+=", $(dpkg-deb --show --showformat='${Package} (= ${Version})' "$file")"
 	done
 	file=$(find "$out/image" -name 'kvm.ko*' | grep .) || return 1
+	# As the postinst of linux-modules
+	[ "$images" = "$2" ] || sed -i 's/^linux-update-symlinks/depmod $version\n&/' "$out/image/DEBIAN/postinst"
 	touch "$out/image/boot/vmlinuz-$(sed 's,.*/modules/,,; s,/.*,,' <<< "$file")"
 	control "$out/image" "s/^Depends:.*/Depends: kmod, linux-base\nProvides: ${parts#, }/; /^\(Recommends\|Breaks\|Conflicts\)/d"
 	pack "$out/image" "$out" && cp "$@" "$out" || return 1

@@ -160,7 +160,8 @@ more_cases() {
 	life "a kernel of another line, as from backports: built for it, and for the one before" '
 		install /debs/other/*.deb > /log; fast; of $other; fast; ls $state/source | grep -c . | grep "[3-9]"'
 	life "without the source of that line: stock there, and a sentence" '
-		mv /usr/src/linux-source-*.tar.xz /; rm -r $state/{installed,source}; mv /linux-source-$(cut -d. -f1-2 <<< $release).tar.xz /usr/src
+		mv /usr/src/linux-source-$(cut -d. -f1-2 <<< $other).tar.xz /
+		rm $state/installed/$other $state/source/$(dpkg-query -W -f="\${Version}" linux-headers-$other).tar.xz
 		kvm-intel-fast-dkms update > /log; mv /linux-source-* /usr/src; fast; of $other; is_stock; said "source of linux .* is not here"
 		kvm-intel-fast-dkms update; fast'
 	life "a kernel that goes takes its module with it" '
