@@ -64,10 +64,14 @@ class Symbols:
         for address, name in entries:
             self.start.setdefault(name, address)
 
+    def symbol(self, address):
+        """(name of the symbol around address, where it starts)"""
+        i = bisect.bisect(self.addresses, address) - 1
+        return (self.names[i], self.addresses[i]) if i >= 0 else ('unknown', 0)
+
     def name(self, address):
         """Of the function around address; parts that the compiler split off count as one."""
-        i = bisect.bisect(self.addresses, address) - 1
-        return self.names[i].split('.')[0] if i >= 0 else 'unknown'
+        return self.symbol(address)[0].split('.')[0]
 
 
 @functools.lru_cache(maxsize=4)

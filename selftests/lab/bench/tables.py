@@ -6,7 +6,7 @@ on x86/Intel" (KVM Forum 2017).  Its published figures stand in columns of their
 own: cycles of another machine, not to be compared in number with instructions.
 """
 
-from . import rows as measured, workload_tables
+from . import listing_tables, rows as measured, workload_tables
 from .table import Runs, Table, number, percent, table
 
 ROWS = {name: row.title for name, row in measured.ROWS.items()}
@@ -304,13 +304,18 @@ def tables(all_runs):
         if mitigations == 'off':
             parts += [symbols(runs, l1, row, mitigations, 'L2 ' + ROWS[row])
                       for row in ('cpuid', 'cpuid_timer')]
+    parts += listing_tables.listings(runs)
     parts += workload_tables.tables(runs)
     parts += [symbols(runs, 'workload_l2', row, 'off', '%s of L2 %s' % (work.unit, work.title))
               for row, work in measured.WORKLOADS.items()]
     return [part for part in parts if part]
 
 
+def text(found):
+    """Tables in Markdown."""
+    return '\n\n'.join('%s\n\n%s' % (part.title, table(part.header, part.rows)) for part in found)
+
+
 def report(all_runs):
     """The same in Markdown."""
-    return '\n\n'.join('%s\n\n%s' % (part.title, table(part.header, part.rows))
-                       for part in tables(all_runs))
+    return text(tables(all_runs))
