@@ -56,7 +56,8 @@ def compile_stock(on, new):
                                os.path.join(kvm, name)], stdout=subprocess.PIPE, text=True,
                               check=False)
         if told.returncode > 1:
-            raise SetupError('scripts/same-code cannot compare %s with %s; see above' % (name, module))
+            raise SetupError('scripts/same-code cannot compare %s with that of %s.ko; see above' % (
+                name, module))
         others |= set(re.findall(r'^(?:other code|new): (\S+)', told.stdout, re.M))
     with open(os.path.join(new, OTHER_CODE), 'w', encoding='ascii') as file:
         file.write('\n'.join(sorted(others)))
@@ -78,7 +79,7 @@ def stock(on):
         if os.path.exists(at.path):
             found.update(dict.fromkeys(set(symbols(at.path)) - others, at))
     for name in sorted(set(FUNCTIONS) - set(found)):
-        command.progress('no listing of %s: what this compiler makes of it is not the code of %s' % (
+        command.progress('no listing of %s: this compiler makes other code of it than that of %s' % (
             name, on.release))
     return found
 

@@ -53,8 +53,9 @@ def listing(name, found, least):
     rows, left = [], 0
     for key in order:
         counts = [each.get(key) for each in lines.values()]
-        if key not in said and not any(count and any(n > least * total for n, total in zip(count, both))
-                                for count, both in zip(counts, totals)):
+        shares = [n / total for count, both in zip(counts, totals) if count
+                  for n, total in zip(count, both)]
+        if key not in said and max(shares) <= least:
             left += 1
             continue
         rows.append([key[1], key[0] if key[0] != name else '', said.get(key, ''),

@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """The bench as one HTML page: report.html, no other file and no network needed.
 
-Bars and exact flame graphs from the runs' JSON, and the tables of tables.py.
-A flame graph shows where every counted instruction of L0 was, by call stack:
-nothing is sampled.  Those of one L1 have the same scale.
+Bars from the runs' JSON, the flame graphs of flames.py, and the tables of tables.py.
 """
 
 import html
 import os
 import re
-import zlib
 
-from . import figures, tables
-from .rows import L1_ROWS
+from . import figures, flames, tables
 
-VARIANTS = ('2017', 'stock', 'fast')
-# An L2 exit whose call stacks are shown.
-FLAME_ROW = 'cpuid'
+VARIANTS = flames.VARIANTS
 HARDWARE = 'hardware'
-NARROWEST = 0.0005      # of the graph's width, for a frame to be drawn
 
 STYLE = '''
 :root { color-scheme: light dark; --page: #fff; --text: #1f2328; --dim: #656d76; --line: #d0d7de;
@@ -39,6 +32,7 @@ td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { backgr
 .bars { display: grid; grid-template-columns: minmax(9rem, 22rem) 1fr; gap: .1rem .8rem;
 	align-items: center; font-size: 13px; }
 .bars .name { grid-row: span var(--rows); padding: .35rem 0; overflow-wrap: anywhere; }
+.bars a { color: inherit; text-decoration: underline dotted; }
 @media (max-width: 700px) { .bars { grid-template-columns: 1fr; } .bars .name { grid-row: auto; } }
 .bar { display: flex; align-items: center; gap: .4rem; min-width: 0; }
 .bar i { height: .85rem; display: block; flex: none; width: calc(var(--share) * (100% - 6.5rem)); }
@@ -50,106 +44,17 @@ td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { backgr
 	calc(100% - 6px) 100%, 0 100%); }
 .lead { font-size: 1.2rem; } nav ul { columns: 24rem; padding-left: 1.2rem; margin: .4rem 0; }
 .key i { display: inline-block; width: .9rem; height: .75rem; margin: 0 .3rem 0 .9rem; }
-.flame { position: relative; overflow: hidden; font-size: 11px; line-height: 16px; }
-.flame div { position: absolute; height: 16px; overflow: hidden; white-space: nowrap;
-	padding: 0 2px; border-right: 1px solid var(--page); cursor: pointer;
-	color: var(--ink); background: hsl(var(--h) 65% var(--hot)); text-overflow: ellipsis;
-	container-type: inline-size; }
-@container (max-width: 28px) { .flame span { display: none; } }
-.flame div:hover { filter: brightness(1.15); } .flame .past { opacity: .45; }
 '''
-
-# Click on a frame: it becomes as wide as the page; on one above it, back.
-SCRIPT = '''
-for (const flame of document.querySelectorAll('.flame')) {
-	const frames = [...flame.children];
-	flame.addEventListener('click', event => {
-		const to = event.target.closest('.flame > div');
-		if (!to) return;
-		// The top frame is narrower than the page where another variant costs more.
-		const top = to === frames[0];
-		const left = top ? 0 : +to.dataset.x, width = top ? 1 : +to.dataset.w;
-		for (const frame of frames) {
-			const x = (+frame.dataset.x - left) / width, w = +frame.dataset.w / width;
-			const outer = x < 1e-9 && x + w > 1 - 1e-9;
-			frame.style.display = x + w < 1e-9 || x > 1 - 1e-9 ? 'none' : '';
-			frame.style.left = Math.max(x, 0) * 100 + '%';
-			frame.style.width = (outer ? 1 : w) * 100 + '%';
-			frame.classList.toggle('past', outer && frame !== to);
-		}
-	});
-}
-'''
-
-
-def hue(name):
-    """The same for a function in every graph; red to green, less tiring than the circle."""
-    return zlib.crc32(name.encode()) % 110
-
-
-def total(tree):
-    return tree[1] + sum(total(child) for child in tree[2])
-
-
-def callees(tree):
-    """Callees sorted by name, as flame graphs have them; OTHER last."""
-    return sorted(tree[2], key=lambda child: (child[0] == figures.OTHER, child[0]))
-
-
-def frames(tree, left, depth, whole):
-    """(name, depth, left, width, instructions) of each frame, the root first."""
-    count = total(tree)
-    if count / whole < NARROWEST:
-        return
-    yield tree[0], depth, left / whole, count / whole, count
-    left += tree[1]
-    for child in callees(tree):
-        yield from frames(child, left, depth + 1, whole)
-        left += total(child)
-
-
-def flame_graph(tree, whole):
-    found = list(frames(tree, 0, 0, whole))
-    height = 17 * (1 + max(depth for _, depth, _, _, _ in found))
-    parts = ['<div class="flame" style="height:%dpx">' % height]
-    for name, depth, left, width, count in found:
-        name = html.escape(name)
-        parts.append(
-            '<div data-x="%.5f" data-w="%.5f" style="--h:%d;left:%.3f%%;width:%.3f%%;top:%dpx" '
-            'title="%s: %s instructions, %.1f%%"><span>%s</span></div>' % (
-                left, width, hue(name), 100 * left, 100 * width, 17 * depth, name,
-                tables.number(count), 100 * width, name))
-    return '\n'.join(parts + ['</div>'])
-
-
-def flame_graphs(runs, l1):
-    """Stock and fast, as wide as what they cost."""
-    shown = [(variant, run) for variant in VARIANTS
-             for run in [runs.get(l1, FLAME_ROW, 'off', variant)] if run and run.get('call_tree')]
-    if not shown:
-        return ''
-    whole = max(total(run['call_tree']) for _, run in shown)
-    parts = ['<h2>L0 per L2 CPUID, by call stack: %s</h2>' % html.escape(tables.L1_NAMES[l1]),
-             '<p class="dim">Every instruction of L0, not samples. Callees hang below their '
-             'callers; a frame is as wide as the instructions spent in it and below. Click '
-             'enlarges, the top frame goes back.</p>']
-    for variant, run in shown:
-        parts += ['<p><b>%s</b>: %s instructions</p>' % (
-            html.escape(variant), tables.number(total(run['call_tree']))),
-                  flame_graph(run['call_tree'], whole)]
-    return '\n'.join(parts)
-
 
 def chart(rows):
-    """Bars of [(name, [(variant, number)])]; one too long for the page is cut, and says so."""
+    """Bars of [(name in HTML, [(variant, number)])]; one too long for the page is cut."""
     # A row many times dearer than the others must not make them invisible.
     everything = sorted(value for _, values in rows for _, value in values)
     limit = 5 * everything[len(everything) // 2]
     longest = max(value for value in everything if value <= limit)
     parts = []
     for name, values in rows:
-        parts.append('<div class="name" style="--rows:%d">%s</div>' % (len(values),
-                                                                       html.escape(name)))
+        parts.append('<div class="name" style="--rows:%d">%s</div>' % (len(values), name))
         for variant, value in values:
             cut = value > longest
             parts.append('<div class="bar"><i%s style="background:var(--%s); --share:%.4f"></i>'
@@ -172,9 +77,7 @@ def bars(runs):
     rows = []
     for l1, mitigations, row, _, _ in runs.pairs():
         if mitigations == 'off' and row in tables.ROWS:
-            name = tables.ROWS[row]
-            if row not in L1_ROWS:
-                name = 'L2 %s, %s' % (name, tables.L1_NAMES[l1])
+            name = '<a href="%s">%s</a>' % (flames.link(l1, row), html.escape(flames.title(l1, row)))
             rows.append((name, figures_of(runs, l1, row, 'l0_instructions')))
     return rows and '<h2>Instructions of L0 per exit</h2>' + chart(rows)
 
@@ -194,7 +97,7 @@ def conclusion(runs):
             'together. Under stock it takes %s (fast: <b>%s</b>)%s.</p>%s' % (
                 name[0].upper() + name[1:], tables.number(found['fast']),
                 tables.number(found['stock']), tables.percent(found['fast'], found['stock']),
-                of_2017, chart([('L2 CPUID, ' + name, list(found.items()))])))
+                of_2017, chart([('L2 CPUID, ' + html.escape(name), list(found.items()))])))
 
 
 def about(all_runs):
@@ -230,22 +133,22 @@ def page(all_runs):
     """The whole page as text, of a list of the bench's runs."""
     emulated = [run for run in all_runs if not tables.is_of_hardware(run)]
     runs = tables.Runs(emulated)
-    l1s = [l1 for l1 in ('linux', 'selftest', 'xen') if runs.get(l1, FLAME_ROW, 'off', 'stock')]
-    body = [bars(runs), *[flame_graphs(runs, l1) for l1 in l1s], html_tables(tables.tables(all_runs))]
+    graphs = flames.section(runs)
+    body = [bars(runs), graphs, html_tables(tables.tables(all_runs))]
     return '\n'.join([
         '<!DOCTYPE html>', '<!-- SPDX-License-Identifier: GPL-2.0 -->',
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         'style-src \'unsafe-inline\'; script-src \'unsafe-inline\'">',
-        '<title>kvm-intel-fast: bench</title><style>%s</style></head><body>' % STYLE,
+        '<title>kvm-intel-fast: bench</title><style>%s</style></head><body>' % (STYLE + flames.STYLE),
         '<h1>kvm-intel-fast: stock and fast, side by side</h1>',
         conclusion(runs), about(emulated),
         '<p class="dim">Counts of an emulator: the same each time, and not cycles. A VMREAD '
         'counts as much as an addition here, a VM exit not at all; see '
         'Documentation/measuring.md. The figures of the talk of 2017 are cycles.</p>',
         with_contents('\n'.join(filter(None, body))),
-        '<script>%s</script></body></html>' % SCRIPT, ''])
+        '<script>%s</script></body></html>' % (flames.SCRIPT if graphs else ''), ''])
 
 
 def write(directory):
