@@ -17,7 +17,7 @@ from scripts.command import SetupError
 from .. import machine, project
 from ..machine import linux_l1, xen_l1
 from . import figures, workloads
-from .rows import L1_ROWS, ROWS, WORKLOAD_L1S, WORKLOADS
+from .rows import IPS, L1_ROWS, ROWS, WORKLOAD_L1S, WORKLOADS
 
 TIME_LIMIT = 300        # seconds for one machine with the tiny L1
 
@@ -39,7 +39,8 @@ def run(kernel, l1, names, directory, l1_append='mitigations=off', **options):
     """
     if l1 in (*WORKLOAD_L1S, 'xen'):
         spec = machine.Spec(kernel=kernel, symbols=True,
-                            **{'time_limit': 2 * linux_l1.TIME_LIMIT, 'ips': workloads.IPS,
+                            **{'time_limit': 2 * linux_l1.TIME_LIMIT,
+                               'ips': WORKLOADS[names[0]].ips if l1 in WORKLOAD_L1S else IPS,
                                **options})
         if l1 in WORKLOAD_L1S:
             return workloads.run(spec, l1, names, l1_append, directory)

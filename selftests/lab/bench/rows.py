@@ -74,8 +74,12 @@ MEASURED = {
     ('xen', 1): ('cpuid', 'vmcall', 'in'),
 }
 # Whole workloads, see Documentation/workloads.md: what one unit is, and how many of what the program
-# counts are one.  Measured in a Linux guest that is L1, and in the same guest as L2.
-Workload = collections.namedtuple('Workload', 'title unit per', defaults=(1,))
+# counts are one.  Measured in a Linux guest that is L1, and in the same guest as L2; and in what
+# machine: one instruction is one tick, so at the speed of a real CPU a tick of the scheduler is as
+# rare per unit of work as there.
+IPS = 1000000000
+Workload = collections.namedtuple('Workload', 'title unit per vcpus ips sibling',
+                                  defaults=(1, 1, IPS, False))
 WORKLOADS = {
     'compile': Workload('compile', 'file'),
     'compile_gcc': Workload('compile by gcc', 'file'),
@@ -83,11 +87,26 @@ WORKLOADS = {
     'wakeups': Workload('wake-ups', '1,000 wake-ups', 1000),
     'wakeups_many': Workload('wake-ups, more threads than CPUs', '1,000 wake-ups', 1000),
     'network': Workload('network', 'MiB'),
+    'compile_50m': Workload('compile, 50 million instructions per second', 'file', ips=50000000),
+    'compile_3000m': Workload('compile, 3,000 million', 'file', ips=3000000000),
+    'compile_two_vcpus': Workload('compile, two at once on two vCPUs', 'file', vcpus=2),
+    'wakeups_two_vcpus': Workload('wake-ups on two vCPUs', '1,000 wake-ups', 1000, vcpus=2),
+    'network_siblings': Workload('network between siblings', 'MiB', sibling=True),
 }
 WORKLOAD_L1S = ('workload_l1', 'workload_l2')
-MEASURED.update({(l1, 1): tuple(WORKLOADS) for l1 in WORKLOAD_L1S})
+
+
+def machine_of(row):
+    """Rows that one machine measures have the same."""
+    work = WORKLOADS[row]
+    return work.vcpus, work.ips, work.sibling
+
+
+# The part "workloads"; the rest is of the part "long".
+SHORT_WORKLOADS = tuple(row for row in WORKLOADS if machine_of(row) == machine_of('compile'))
+MEASURED.update({(l1, 1): SHORT_WORKLOADS for l1 in WORKLOAD_L1S})
 # What other variants than stock and fast measure of these.
-VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer', *WORKLOADS),
+VARIANT_ROWS = {'2017': ('l1_cpuid', 'cpuid', 'cpuid_timer', *SHORT_WORKLOADS),
                 'shadow': ('cpuid_rewrite_host',)}
 # "shadow": kvm-intel-fast with VMCS shadowing as its only optimisation.
 SHADOW_ALONE = 'debugctl_passthrough=0 msr_bitmap_cache=0 page_cache=0 ' \
@@ -95,12 +114,12 @@ SHADOW_ALONE = 'debugctl_passthrough=0 msr_bitmap_cache=0 page_cache=0 ' \
 MITIGATIONS = {'off': 'mitigations=off', 'default': ''}
 VARIANTS = ('stock', 'fast')
 
-# One machine.
-Job = collections.namedtuple('Job', 'l1 cpus mitigations variant')
+# One machine; rows where it measures others than MEASURED says.
+Job = collections.namedtuple('Job', 'l1 cpus mitigations variant rows', defaults=((),))
 
 
 def rows_of(job):
-    rows = MEASURED[job.l1, job.cpus]
+    rows = job.rows or MEASURED[job.l1, job.cpus]
     return [row for row in rows if row in VARIANT_ROWS.get(job.variant, rows)]
 
 
@@ -124,12 +143,23 @@ def workload_jobs():
         Job('workload_l1', 1, 'off', variant) for variant in VARIANTS]
 
 
+def long_jobs():
+    """Those of the workloads for which the machine is another one."""
+    groups = {}
+    for row in WORKLOADS:
+        groups.setdefault(machine_of(row), []).append(row)
+    return [Job(l1, vcpus, 'off', variant, tuple(group))
+            for (vcpus, ips, sibling), group in groups.items()
+            if (vcpus, ips, sibling) != machine_of('compile')
+            for l1 in WORKLOAD_L1S[::-1] for variant in VARIANTS]
+
+
 def xen_jobs():
     return [Job('xen', 1, 'off', variant) for variant in VARIANTS]
 
 
 # Longest first.
-PARTS = {'workloads': workload_jobs, 'exits': lambda: exit_jobs(quick=False),
+PARTS = {'long': long_jobs, 'workloads': workload_jobs, 'exits': lambda: exit_jobs(quick=False),
          'quick': lambda: exit_jobs(quick=True), 'xen': xen_jobs}
 
 

@@ -244,7 +244,7 @@ def symbols(runs, l1, row, mitigations, title, most=20):
     if not {'stock', 'fast'} <= set(found):
         return None
     first = next(iter(found.values()))
-    talk = TALK_PROFILE.get(row, {}) if '2017' in found else {}
+    talk = TALK_PROFILE.get(workload_tables.LIKE.get(row, row), {}) if '2017' in found else {}
     counts = [dict(map(tuple, run['symbols'])) for run in found.values()]
     names = list(counts[0])[:most]
     rows = [[name, *(number(count.get(name, 0)) for count in counts),

@@ -5,6 +5,9 @@ from .rows import VARIANTS, WORKLOADS
 from .table import Table, number, percent
 
 ALL_VARIANTS = ('2017', *VARIANTS)
+# Rows to which the talk's figures of another one belong, too.
+LIKE = {'compile_50m': 'compile', 'compile_3000m': 'compile', 'compile_two_vcpus': 'compile',
+        'network_siblings': 'network'}
 ALONE, NESTED = 'workload_l1', 'workload_l2'
 
 # What the talk published, by our row: what it measured, and L2 relative to L1.
@@ -34,6 +37,8 @@ TALK_EXITS = {
         'L1 EXTERNAL_INTERRUPT': 38, 'L2 RDMSR': 15, 'L2 EXCEPTION_NMI': 9,
         'L1 PREEMPTION_TIMER': 5, 'L1 PAUSE': 0},
 }
+for talk in (TALK_RELATIVE, TALK_EXITS):
+    talk.update({row: talk[like] for row, like in LIKE.items() if like in talk})
 LEAST_SHARE = 0.001     # of all exits, for one that the talk lacks to have a line
 
 
@@ -82,7 +87,7 @@ def performance(runs):
 def units(row, runs):
     """[(unit, [how many of it are in a unit of the row, by run])]: what else to relate to."""
     yield WORKLOADS[row].unit, [1 for _ in runs]
-    if row == 'network':
+    if row.startswith('network'):
         yield '1,000 packets', [run and run['per_iteration']['packets'] / 1000 for run in runs]
         yield 'access to the device', [run and device_accesses(run['per_iteration']) for run in runs]
 

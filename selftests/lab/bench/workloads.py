@@ -7,6 +7,7 @@ Invariant: of L1 alone and of L2 everything is the same but the level: kernel, m
 devices, programs.
 """
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -16,17 +17,15 @@ import subprocess
 from scripts import TOP, cache
 from scripts.command import SetupError
 from ..machine import linux_l1, read
-from .rows import WORKLOAD_L1S, WORKLOADS
+from .rows import WORKLOADS
 
 SOURCES = os.path.join(TOP, 'selftests', 'workloads')
 PROGRAMS = ('exits', 'mark', 'wakeups')
-# One instruction is one tick: at the speed of a real CPU a tick of the scheduler is as rare
-# per unit of work as there.
-IPS = 1000000000
 MEMORY, L1_MEMORY, GUEST_MEMORY = 2048, 1100, 256       # MiB
 GUEST_MODULES = ('failover', 'net_failover', 'virtio_ring', 'virtio', 'virtio_mmio', 'virtio_net')
-DEVICES = ('-netdev tap,id=network,ifname=tap0,script=no,downscript=no '
-           '-device virtio-net-device,netdev=network')
+BRIDGE_MODULES = ('llc', 'stp', 'bridge', 'tap', 'vhost_iotlb', 'vhost', 'vhost_net')
+DEVICES = ('-netdev tap,id=network,ifname=%s,script=no,downscript=no%s '
+           '-device virtio-net-device,netdev=network,mac=52:54:00:12:34:%s')
 LATENCY = re.compile(r'^latency (\S+) p50 (\d+) p99 (\d+) max (\d+)', re.M)
 PACKETS = re.compile(r'^packets (\S+) sent (\d+) units (\d+)', re.M)
 BANDWIDTH = re.compile(r'^bandwidth (\S+) (\d+)$', re.M)
@@ -76,23 +75,35 @@ def carried(names):
 
 
 def guest_of(names, cpus, append):
-    """The guest that does the work."""
-    return linux_l1.Guest(
+    """The guest that does the work; beside it, in its host or a sibling, iperf serves."""
+    guest = linux_l1.Guest(
         program=['sh', '/workloads/rows.sh', *names], l1_append=append, l1_cpus=cpus,
         l1_memory=GUEST_MEMORY, l1_files=carried(names), l1_modules=list(GUEST_MODULES),
-        l1_kvm_intel='none', l1_devices=DEVICES,
+        l1_kvm_intel='none', l1_devices=DEVICES % ('tap0', '', '56'),
         l1_beside={'before': os.path.join(SOURCES, 'host.sh'), 'iperf': found('iperf', 'iperf')})
+    if WORKLOADS[names[0]].sibling:
+        sibling = dataclasses.replace(
+            guest, program=['sh', '/workloads/sibling.sh'], l1_beside={},
+            l1_files=[(path, '/workloads/' + os.path.basename(path)) for path in (
+                os.path.join(SOURCES, 'sibling.sh'), found('iperf', 'iperf'))],
+            l1_devices=DEVICES % ('tap1', ',vhost=on', '57'))
+        contents = sibling.contents()
+        guest.l1_devices = DEVICES % ('tap0', ',vhost=on', '56')
+        guest.l1_beside = {'before': os.path.join(SOURCES, 'siblings.sh'), **{
+            'sibling-' + name: contents[name] for name in ('initrd', 'parameters', 'devices')}}
+    return guest
 
 
 def run(spec, l1, names, append, directory):
     """Boot the machine and run rows; the content of result.json.  l1 is one of WORKLOAD_L1S."""
     guest = guest_of(names, spec.cpus, append)
+    modules = ['tun', *(BRIDGE_MODULES if WORKLOADS[names[0]].sibling else ())]
     spec.memory = MEMORY
     if l1 == 'workload_l1':
-        spec.modules = ['tun']
+        spec.modules = modules
     else:
         guest = linux_l1.Guest(guest=guest, l1_append=append, l1_cpus=spec.cpus,
-                               l1_memory=L1_MEMORY, l1_modules=['tun'])
+                               l1_memory=L1_MEMORY, l1_modules=modules)
     return linux_l1.run(spec, guest, directory)
 
 
