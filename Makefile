@@ -186,7 +186,7 @@ help:
 	@echo 'make kit      the programs for kvm-intel-fast check and measure, in build/kit/'
 	@echo 'make hardware-test  kvm-intel-fast check, measure and estimate in the emulated machine'
 	@echo 'make bench    measure stock and fast in the emulated machine (QUICK=1: a minute;'
-	@echo '              PART=exits, PART=workloads, PART=xen: one part)'
+	@echo '              PART=exits, PART=workloads, PART=xen: one part; PART=long: more workloads)'
 	@echo 'make test     run all tests'
 	@echo 'make patches  does each patch of the series build and run L2 without the others?'
 	@echo 'make upstream-patch LINE=6.1  a series for "git am" on a kernel tree (BASE=TREE)'
