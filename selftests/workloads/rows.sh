@@ -10,8 +10,9 @@ packets() {
 	cat /sys/class/net/eth0/statistics/tx_packets
 }
 
-# network ROW MIB HOST OPTIONS...: by how many packets, those of the run that nobody counts among them; and the
-# bandwidth that iperf found in the run that counts, in bits per second of this machine's clock
+# network ROW MIB HOST OPTIONS...: by how many packets, those of the run that nobody counts among
+# them; and the bandwidth that iperf found in the run that counts, in bits per second of this
+# machine's clock
 network() {
 	local before after row="$1" mib="$2"	# of busybox
 	shift 2
