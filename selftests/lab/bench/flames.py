@@ -166,8 +166,9 @@ def title(l1, row):
         work = rows.WORKLOADS[row]
         return '%s %s, per %s' % (work.title, 'in L1 alone' if l1 == 'workload_l1' else 'in L2',
                                   work.unit)
-    return tables.ROWS[row] if row in rows.L1_ROWS else 'L2 %s, %s' % (
-        tables.ROWS[row], tables.L1_NAMES[l1])
+    name = tables.ROWS.get(row, row)
+    return name if row in rows.L1_ROWS else 'L2 %s, %s' % (
+        name, tables.L1_NAMES[l1])
 
 
 def found(runs):
