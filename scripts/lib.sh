@@ -150,6 +150,17 @@ compiler_suite() {
 	[ "${have%%.*}" -ge $((${made_with:-0} / 10000)) ] || echo "$suite"
 }
 
+# compiler_for KDIR - set in_suite: the words that go before a command of the compiler's
+compiler_for() {
+	local suite
+	in_suite=()
+	suite=$(compiler_suite "$1")
+	if [ -n "$suite" ]; then
+		in_suite=("$(dirname "${BASH_SOURCE[0]}")/in-suite" "$suite")
+		"${in_suite[@]}" true	# its progress is no part of a log
+	fi
+}
+
 # What the build and scripts/review need of a kernel source tree.
 stock_members="Makefile arch/x86/kvm virt/kvm include/linux/kvm_host.h include/linux/kvm_types.h
 arch/x86/include/asm/kvm_host.h arch/x86/include/asm/vmx.h"

@@ -28,6 +28,9 @@ FUNCTIONS = ('nested_vmx_run', 'nested_vmx_enter_non_root_mode', 'nested_get_vmc
              'vmx_vcpu_run', 'kvm_arch_vcpu_ioctl_run')
 SOURCES = {'x86.o': 'kvm', 'vmx/vmx.o': 'kvm-intel', 'vmx/nested.o': 'kvm-intel'}
 KBUILD = 'ccflags-y := -I$(src) -I$(src)/..\nobj-m := %s\n' % ' '.join(SOURCES)
+COMPILE = '. "$0"; compiler_for "$1"; "${in_suite[@]}" make -s -j2 -C "$@"'
+# Of some kernel lines a module is linked into fewer sections, which its code then names.
+MERGED = ('text.unlikely=text', r'rodata\.str1\.\d+=rodata')
 OTHER_CODE = 'other-code'
 SYMBOL = re.compile(r'([0-9a-f]+) .{7} (\S+)\t[0-9a-f]+ (?:\.hidden )?(\S+)')
 FRAME = re.compile(r'(.+)\n(.+):(\d+|\?).*')
@@ -40,6 +43,15 @@ def output(*argv, **options):
     return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, **options).stdout
 
 
+def other_code(path, module, renames):
+    """{name of a function of this object whose machine code the module has not}"""
+    told = subprocess.run([os.path.join(TOP, 'scripts', 'same-code'), path, module, *renames],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if told.returncode > 1:
+        raise SetupError('scripts/same-code cannot compare %s with %s; see above' % (path, module))
+    return set(re.findall(r'^(?:other code|gone): (\S+)', told.stdout, re.M))
+
+
 def compile_stock(on, new):
     """Compile the files of stock into a folder, and list there what became other code."""
     kvm = os.path.join(new, 'arch', 'x86', 'kvm')
@@ -47,18 +59,14 @@ def compile_stock(on, new):
     with open(os.path.join(kvm, 'Kbuild'), 'w', encoding='ascii') as file:
         file.write(KBUILD)
     command.progress('compiling %s of %s for the listings' % (', '.join(SOURCES), on.release))
-    failed = subprocess.run(['make', '-s', '-C', on.headers, 'M=' + kvm, '-j2', *SOURCES],
+    failed = subprocess.run(['bash', '-c', COMPILE, os.path.join(TOP, 'scripts', 'lib.sh'),
+                             on.headers, 'M=' + kvm, *SOURCES],
                             stdout=sys.stderr, check=False).returncode
     others = set(FUNCTIONS) if failed else set()
     for name, module in {} if failed else SOURCES.items():
-        told = subprocess.run([os.path.join(TOP, 'scripts', 'same-code'),
-                               os.path.join(on.directory, 'modules', module + '.ko'),
-                               os.path.join(kvm, name)], stdout=subprocess.PIPE, text=True,
-                              check=False)
-        if told.returncode > 1:
-            raise SetupError('scripts/same-code cannot compare %s with that of %s.ko; see above' % (
-                name, module))
-        others |= set(re.findall(r'^(?:other code|new): (\S+)', told.stdout, re.M))
+        found = [other_code(os.path.join(kvm, name), os.path.join(
+            on.directory, 'modules', module + '.ko'), renames) for renames in ((), MERGED)]
+        others |= set.intersection(*found)
     with open(os.path.join(new, OTHER_CODE), 'w', encoding='ascii') as file:
         file.write('\n'.join(sorted(others)))
 
