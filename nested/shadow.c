@@ -43,10 +43,10 @@
  *    reads L1's CET state there (7.2);
  *  - vmx_switch_vmcs() ends the window.
  *
- * Active: at a nested entry the shadow VMCS is not cleared after the copy-in.  Nobody accesses it while L2
- * runs (vmcs02's link pointer names none), and the copy-out after the exit loads it again.  It is
- * cleared before L1 is entered, as KVM's use of the link pointer demands, and on the CPU where it is
- * active, as the SDM demands:
+ * Active: at a nested entry the shadow VMCS is not cleared after the copy-in.  Nobody accesses
+ * it while L2 runs (vmcs02's link pointer names none), and the copy-out after the exit loads it
+ * again.  It is cleared before L1 is entered, whose link pointer names it, and on the CPU where it
+ * is active, as the SDM demands:
  *  - a copy-out ends with VMCLEAR, or does it alone if it has nothing to write;
  *  - an entry of L1 without a copy-out (a failed entry, SMM) does it: shadow_before_entry();
  *  - when vmcs01 moves to another CPU, or its CPU goes offline, stock clears both, if vmcs01 was

@@ -110,14 +110,14 @@ static void leave_vmx_operation(struct l1 *l1)
 }
 
 /*
- * As VMware Workstation, whose host is another kernel, does per world switch.  How many exits of each
- * kind is published ("Where Does the Time Go?", KVM Forum 2017, top VM exits of iperf: per VMXOFF
- * 3.6 WRMSR, two of RDMSR, MOV DR and MOV CR, one of VMXON, VMPTRLD, VMCLEAR, INVEPT and INVVPID);
- * of which register is our choice.
+ * As VMware Workstation, whose host is another kernel, does per world switch.  How many exits of
+ * each kind is published ("Where Does the Time Go?", KVM Forum 2017, top VM exits of iperf: per
+ * VMXOFF 3.6 WRMSR, two of RDMSR, MOV DR and MOV CR, one of VMXON, VMPTRLD, VMCLEAR, INVEPT and
+ * INVVPID); of which register is our choice.
  */
 static void switch_worlds(struct l1 *l1)
 {
-	/* SDM, "INVEPT" and "INVVPID".  Not on the stack, whose alignment no compiler knows here. */
+	/* SDM, "INVEPT" and "INVVPID".  Not on the stack, whose alignment is not known here. */
 	static uint64_t ept[2], vpid[2] = { 1 };
 	uint64_t dr7;
 
