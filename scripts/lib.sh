@@ -139,23 +139,16 @@ line_suite() {
 	[ ! -f "$file" ] || awk -v field="$2" '!/^#/ { print $field }' "$file"
 }
 
-# compiler_suite KDIR - the suite whose tools build for the headers KDIR, if their compiler is of a newer
-# release than this computer's gcc; nothing where that one does.  For in-suite.
-compiler_suite() {
+# compiler_for KDIR - set in_suite: the words that go before a command of the compiler's, where that of
+# the headers KDIR is of a newer release than this computer's
+compiler_for() {
 	local made_with have version suite
+	in_suite=()
 	made_with=$(sed -n 's/^CONFIG_GCC_VERSION=//p' "$1/include/config/auto.conf")
 	have=$(gcc -dumpversion 2> /dev/null || echo 0)
 	version=$(header_version "$1")
 	suite=$(line_suite "${version%.*}" 2)
-	[ "${have%%.*}" -ge $((${made_with:-0} / 10000)) ] || echo "$suite"
-}
-
-# compiler_for KDIR - set in_suite: the words that go before a command of the compiler's
-compiler_for() {
-	local suite
-	in_suite=()
-	suite=$(compiler_suite "$1")
-	if [ -n "$suite" ]; then
+	if [ -n "$suite" ] && [ "${have%%.*}" -lt $((${made_with:-0} / 10000)) ]; then
 		in_suite=("$(dirname "${BASH_SOURCE[0]}")/in-suite" "$suite")
 		"${in_suite[@]}" true	# its progress is no part of a log
 	fi

@@ -83,6 +83,13 @@ def make(on, *words, tree=TOP, **options):
                           errors='replace', check=False, **options)
 
 
+def kbuild(headers, *words):
+    """Run make in a kernel's headers, with a compiler that is new enough; its output to stderr."""
+    return subprocess.run(['bash', '-c', '. "$0"; compiler_for "$1"; "${in_suite[@]}" make -s -C "$@"',
+                           os.path.join(TOP, 'scripts', 'lib.sh'), headers, *words],
+                          stdout=sys.stderr, check=False).returncode == 0
+
+
 def module_path(on, series='', tree=TOP):
     """Where make leaves the module."""
     return os.path.join(build_folder(tree), '-'.join(filter(None, [on.release, series])),

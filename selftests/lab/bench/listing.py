@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 from scripts import TOP, cache, command
 from scripts.command import SetupError
@@ -28,7 +27,6 @@ FUNCTIONS = ('nested_vmx_run', 'nested_vmx_enter_non_root_mode', 'nested_get_vmc
              'vmx_vcpu_run', 'kvm_arch_vcpu_ioctl_run')
 SOURCES = {'x86.o': 'kvm', 'vmx/vmx.o': 'kvm-intel', 'vmx/nested.o': 'kvm-intel'}
 KBUILD = 'ccflags-y := -I$(src) -I$(src)/..\nobj-m := %s\n' % ' '.join(SOURCES)
-COMPILE = '. "$0"; compiler_for "$1"; "${in_suite[@]}" make -s -j2 -C "$@"'
 # Of some kernel lines a module is linked into fewer sections, which its code then names.
 MERGED = ('text.unlikely=text', r'rodata\.str1\.\d+=rodata')
 OTHER_CODE = 'other-code'
@@ -59,11 +57,9 @@ def compile_stock(on, new):
     with open(os.path.join(kvm, 'Kbuild'), 'w', encoding='ascii') as file:
         file.write(KBUILD)
     command.progress('compiling %s of %s for the listings' % (', '.join(SOURCES), on.release))
-    failed = subprocess.run(['bash', '-c', COMPILE, os.path.join(TOP, 'scripts', 'lib.sh'),
-                             on.headers, 'M=' + kvm, *SOURCES],
-                            stdout=sys.stderr, check=False).returncode
-    others = set(FUNCTIONS) if failed else set()
-    for name, module in {} if failed else SOURCES.items():
+    compiled = project.kbuild(on.headers, '-j2', 'M=' + kvm, *SOURCES)
+    others = set() if compiled else set(FUNCTIONS)
+    for name, module in SOURCES.items() if compiled else ():
         found = [other_code(os.path.join(kvm, name), os.path.join(
             on.directory, 'modules', module + '.ko'), renames) for renames in ((), MERGED)]
         others |= set.intersection(*found)
