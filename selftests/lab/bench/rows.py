@@ -149,8 +149,7 @@ def long_jobs():
     for row in WORKLOADS:
         groups.setdefault(machine_of(row), []).append(row)
     return [Job(l1, vcpus, 'off', variant, tuple(group))
-            for (vcpus, ips, sibling), group in groups.items()
-            if (vcpus, ips, sibling) != machine_of('compile')
+            for (vcpus, *_), group in groups.items() if group[0] not in SHORT_WORKLOADS
             for l1 in WORKLOAD_L1S[::-1] for variant in VARIANTS]
 
 

@@ -14,6 +14,7 @@ kvm_lab() is the command with all of them.  old() is the command of one of them,
 path that it had before: selftests/lab/run and others.
 """
 
+import functools
 import importlib.machinery
 import importlib.util
 import os
@@ -49,6 +50,7 @@ def module(name):
     return importlib.import_module('%s.%s' % (__name__, name))
 
 
+@functools.lru_cache(maxsize=None)
 def script(name):
     """A command of selftests/, which is also one of ours, as a module."""
     path = os.path.join(TOP, 'selftests', name)
@@ -56,6 +58,12 @@ def script(name):
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found
+
+
+def of_script(name):
+    """(arguments, main) of a command that is a script; loaded when it is asked for."""
+    return (lambda parser: script(name).arguments(parser),
+            lambda parser, argv: script(name).main(parser, argv))
 
 
 def summary(name):

@@ -5,17 +5,11 @@ They are static: the folder may be copied to any host, whose kvm-intel-fast take
 it with --kit.  On the host where it was made root's commands find it by themselves.
 """
 
-from . import script
+from . import of_script
 
 EXAMPLES = (
     'kvm-lab kit                                # as root, on the host itself',
     'kvm-lab kit --out kit                      # and copy that folder',
 )
 
-
-def arguments(parser):
-    script('kit').arguments(parser)
-
-
-def main(parser, argv):
-    return script('kit').main(parser, argv)
+arguments, main = of_script('kit')
