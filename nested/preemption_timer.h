@@ -7,7 +7,7 @@
 struct kvm_vcpu;
 
 void preemption_timer_init(struct kvm_vcpu *vcpu);
-void preemption_timer_start(struct kvm_vcpu *vcpu, ktime_t deadline);
+void preemption_timer_start(struct kvm_vcpu *vcpu, u64 ticks);
 void preemption_timer_stop(struct kvm_vcpu *vcpu);
 ktime_t preemption_timer_remaining(struct kvm_vcpu *vcpu);
 void preemption_timer_free(struct kvm_vcpu *vcpu);

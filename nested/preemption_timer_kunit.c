@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KUnit: L2's preemption timer is neither early nor late, nor on another CPU. */
+/* KUnit: L2's preemption timer is neither early nor late, nor on another CPU, and as long as stock's. */
 #include <kunit/test.h>
 
 #include "nested/preemption_timer_state.h"
@@ -46,9 +46,41 @@ static void each_bit_of_the_cpu_matters(struct kunit *test)
 	}
 }
 
+static void divide(struct kunit *test, struct preemption_timer *ours, u64 n, u32 khz)
+{
+	KUNIT_ASSERT_EQ_MSG(test, preemption_timer_quotient(ours, n, khz), div_u64(n, khz),
+			    "%llu / %u", n, khz);
+}
+
+static void divides_as_stock(struct kunit *test)
+{
+	static const u32 khz[] = { 1, 2, 3, 7, 1000, 65535, 65536, 1000000, 2100000, 2399997,
+				   5000001, 0x7fffffff, 0x80000000, U32_MAX - 1, U32_MAX };
+	struct preemption_timer ours = {};
+	int k, bit;
+	u64 n;
+
+	for (k = 0; k < ARRAY_SIZE(khz); k++) {
+		divide(test, &ours, 0, khz[k]);
+		divide(test, &ours, U64_MAX, khz[k]);
+		for (bit = 0; bit < 64; bit++) {
+			n = BIT_ULL(bit);
+			divide(test, &ours, n - 1, khz[k]);
+			divide(test, &ours, n, khz[k]);
+			divide(test, &ours, n + 1, khz[k]);
+			/* Around a multiple. */
+			n -= n % khz[k];
+			divide(test, &ours, n - 1, khz[k]);
+			divide(test, &ours, n, khz[k]);
+			divide(test, &ours, n + 1, khz[k]);
+		}
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(neither_early_nor_late),
 	KUNIT_CASE(each_bit_of_the_cpu_matters),
+	KUNIT_CASE(divides_as_stock),
 	{}
 };
 

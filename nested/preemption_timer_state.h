@@ -4,10 +4,13 @@
 #define KVM_INTEL_FAST_PREEMPTION_TIMER_STATE_H
 
 #include <linux/ktime.h>
+#include <linux/math64.h>
 
 struct preemption_timer {
 	bool running;		/* L2 is in guest mode, and its timer counts */
 	ktime_t deadline;	/* of the last start */
+	u32 khz;		/* frequency of L1's TSC at the last start, or 0 */
+	u64 reciprocal;		/* U64_MAX / khz */
 };
 
 /* What the hrtimer's callback has to do. */
@@ -46,6 +49,31 @@ static __always_inline bool preemption_timer_serves(int armed_on, int cpu, ktime
 						    ktime_t deadline)
 {
 	return armed_on == cpu && !ktime_after(armed_for, deadline);
+}
+
+/**
+ * preemption_timer_quotient - divide by the frequency of L1's TSC
+ * @ours: of the vCPU, with the reciprocal of the last frequency
+ * @n: the dividend
+ * @khz: the frequency, not 0
+ *
+ * The reciprocal is less than one below 2^64 / @khz.  So the product is less than two below the
+ * quotient, and two steps at most are left.
+ *
+ * Return: @n / @khz, rounded down.
+ */
+static __always_inline u64 preemption_timer_quotient(struct preemption_timer *ours, u64 n, u32 khz)
+{
+	u64 quotient;
+
+	if (unlikely(ours->khz != khz)) {
+		ours->khz = khz;
+		ours->reciprocal = div_u64(U64_MAX, khz);
+	}
+	quotient = mul_u64_u64_shr(n, ours->reciprocal, 64);
+	while (n - quotient * khz >= khz)
+		quotient++;
+	return quotient;
 }
 
 #endif /* KVM_INTEL_FAST_PREEMPTION_TIMER_STATE_H */

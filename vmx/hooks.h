@@ -222,10 +222,13 @@ static __always_inline bool fast_entry_tsc(struct kvm_vcpu *vcpu, struct vmcs12 
 	return vmcs02_tsc(vcpu, vmcs12);
 }
 
-/* Stock starts L2's preemption timer by hrtimer_start(). */
-static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, ktime_t deadline)
+/*
+ * Stock divides @ticks, times 1,000,000, of L2's preemption timer by the frequency of L1's TSC,
+ * and starts the timer by hrtimer_start().
+ */
+static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, u64 ticks)
 {
-	preemption_timer_start(vcpu, deadline);
+	preemption_timer_start(vcpu, ticks);
 }
 
 /* 6. Any entry, L1's or L2's; and what a write of EFER or CR4 changes for it. */
