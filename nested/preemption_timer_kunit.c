@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KUnit: L2's preemption timer is neither early nor late, nor on another CPU, and as long as stock's. */
+/* KUnit: L2's preemption timer is neither early nor late, nor on another CPU. */
 #include <kunit/test.h>
 
 #include "nested/preemption_timer_state.h"

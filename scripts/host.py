@@ -61,6 +61,7 @@ SUBJECTS = (
     ('consistency checks', ('checks_hits',), ('checks_miss_forgotten', 'checks_miss_changed'),
      ('checks',)),
     ('MMU roles', ('mmu_roles_hits',), ('mmu_roles_misses',), ('mmu_roles',)),
+    ('controls of vmcs02', ('controls_reused',), ('controls_made',), ('controls',)),
     ('vmcs02', ('vmcs02_shadows_skipped', 'vmcs02_cr3_skipped'),
      ('vmcs02_shadows_done', 'vmcs02_cr3_done'), ('vmcs02', 'l1_cr3')),
     ('read-back', ('read_back_left_out',), ('read_back_done', 'read_back_late'), ('read_back',)),

@@ -42,6 +42,7 @@
 #define fast_write_track(slot)		((slot)->arch.gfn_write_track)
 #define FAST_EVENT_INSTRUCTIONS		kvm_pmu_eventsel.INSTRUCTIONS_RETIRED
 #define fast_host_efer			kvm_host.efer
+#define fast_entry_has_no_posted_intr(vmx)	((vmx)->nested.posted_intr_nv = -1)
 #define fast_kvm_cpuid_base(vcpu)	((vcpu)->arch.kvm_cpuid.base)
 #else
 #include <asm/unaligned.h>
@@ -51,6 +52,7 @@
 #define fast_write_track(slot)		((slot)->arch.gfn_track[KVM_PAGE_TRACK_WRITE])
 #define FAST_EVENT_INSTRUCTIONS		PERF_COUNT_HW_INSTRUCTIONS
 #define fast_host_efer			host_efer
+#define fast_entry_has_no_posted_intr(vmx)	do { } while (0)	/* posted_intr_nv stays */
 #if FAST_LINE >= FAST_LINE_6_1
 #define fast_has_evmcs12(vmx)		evmptr_is_valid((vmx)->nested.hv_evmcs_vmptr)
 #else
@@ -122,6 +124,7 @@
 #define fast_request_l1d_flush(vcpu)	kvm_request_l1tf_flush_l1d()
 #define fast_guest_state_loaded(vmx)	((vmx)->vt.guest_state_loaded)
 #define fast_nested_run_pending(vcpu)	((vcpu)->arch.nested_run_pending)
+#define fast_entry_forgets_tpr_threshold(vmx)	do { } while (0)
 /* Stock changes CET state of vmcs01 at a nested exit. */
 #define fast_has_cet(vcpu)		(guest_cpu_cap_has(vcpu, X86_FEATURE_IBT) ||	\
 					 guest_cpu_cap_has(vcpu, X86_FEATURE_SHSTK))
@@ -222,6 +225,7 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 	kvm_pmu_trigger_event(vcpu, FAST_EVENT_INSTRUCTIONS)
 #define fast_guest_state_loaded(vmx)	((vmx)->guest_state_loaded)
 #define fast_nested_run_pending(vcpu)	(to_vmx(vcpu)->nested.nested_run_pending)
+#define fast_entry_forgets_tpr_threshold(vmx)	((vmx)->nested.l1_tpr_threshold = -1)
 #define fast_has_cet(vcpu)		false
 #define fast_cpuid_bits_changed(vcpu)	cpuid_update(vcpu)
 #define fast_flags_of(page)		(&compound_head(page)->flags)

@@ -73,6 +73,10 @@
 	COUNTER(irr_verify_mismatches, "of these, those at which it found one, or set the PPR") \
 	COUNTER(known_fields_verify_checks, "fields that verify=1 read") \
 	COUNTER(known_fields_verify_mismatches, "of these, fields with another value") \
+	COUNTER(controls_reused, "nested entries that found vmcs02's controls made") \
+	COUNTER(controls_made, "nested entries for which stock made them") \
+	COUNTER(controls_verify_checks, "controls that verify=1 looked at") \
+	COUNTER(controls_verify_mismatches, "of these, controls that stock makes otherwise") \
 	COUNTER(preemption_timer_kept, "nested entries that found L2's timer armed") \
 	COUNTER(preemption_timer_started, "nested entries that started it") \
 	COUNTER(preemption_timer_verify_checks, "timers that verify=1 looked at") \

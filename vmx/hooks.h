@@ -21,6 +21,7 @@
 #include "vmx/notifications.h"
 #include "vmx/user_return.h"
 #include "nested/checks.h"
+#include "nested/controls.h"
 #include "nested/guest_state.h"
 #include "nested/host_state.h"
 #include "nested/l1_cr3.h"
@@ -74,6 +75,18 @@ static __always_inline bool fast_vmcs_switch(struct kvm_vcpu *vcpu, int cpu,
 static __always_inline void fast_vmcs_switched(struct kvm_vcpu *vcpu)
 {
 	shadow_window_end(vcpu);
+}
+
+/* Stock makes vmcs02's controls, and writes L1's event.  True if the controls are as they were. */
+static __always_inline bool fast_entry_controls(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	return controls_reuse(vcpu, vmcs12);
+}
+
+/* Stock has made them. */
+static __always_inline void fast_entry_controls_made(struct kvm_vcpu *vcpu, struct vmcs12 *vmcs12)
+{
+	controls_made(vcpu, vmcs12);
 }
 
 /*

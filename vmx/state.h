@@ -12,6 +12,7 @@
 #include "vmx/gva_memo_state.h"
 #include "vmx/user_return_state.h"
 #include "nested/checks_state.h"
+#include "nested/controls_state.h"
 #include "nested/level_state_state.h"
 #include "nested/mmu_roles_state.h"
 #include "nested/mmu_root_state.h"
@@ -37,6 +38,7 @@ struct fast_vcpu {
 	struct cpuid_memo cpuid;
 	struct user_return_memo user_return;
 	struct checks_memo checks;
+	struct controls_memo controls;
 	struct mmu_roles_memo mmu;
 	struct mmu_root_memo mmu_root;		/* verify=1 */
 	struct preemption_timer preemption_timer;

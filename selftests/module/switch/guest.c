@@ -10,6 +10,7 @@
 #define RFLAGS_IF	BIT(9)
 #define PID_ON		32	/* SDM, "Posted-Interrupt Processing": bit 256 */
 #define NOTIFICATION_VECTOR 0xef
+#define BLOCKING_BY_NMI	BIT(3)
 #define MANY		2000	/* round trips */
 #define TSC_ONE		BIT(48)	/* a multiplier has 48 bits of fraction */
 
@@ -371,6 +372,68 @@ static void l1_posts(struct vmx_pages *vmx)
 	GUEST_ASSERT(!vector_seen);
 }
 
+static void ENTRY_POINT l2_reads_tsc(void)
+{
+	rdtsc();
+	VMCALL();
+}
+
+static void ENTRY_POINT l2_lowers_tpr(void)
+{
+	asm volatile("mov %0, %%cr8; mov %1, %%cr8" : : "r"(15ul), "r"(1ul));
+	VMCALL();
+}
+
+/*
+ * What L1 wants of L2 is the same for some rounds, and then another.  L1 writes fields that the
+ * shadow VMCS serves, and no other.
+ */
+static void l1_controls(struct vmx_pages *vmx)
+{
+	volatile uint32_t *tpr = vmx->vmread + APIC_TASKPRI;
+	uint64_t cpu_based, threshold, info, status;
+	bool traps;
+	int i;
+
+	x2apic_enable();
+	start_vmx(vmx);
+	cpu_based = vmreadz(CPU_BASED_VM_EXEC_CONTROL) | CPU_BASED_TPR_SHADOW |
+		    CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;
+	vmwrite(VIRTUAL_APIC_PAGE_ADDR, vmx->vmread_gpa);
+	memset(vmx->vmread, 0, getpagesize());
+	for (i = 0; i < 3 * ROUNDS; i++) {
+		traps = i % 7 > 4;
+		*tpr = 0xf0;
+		vmwrite(CPU_BASED_VM_EXEC_CONTROL,
+			with_bit(cpu_based, CPU_BASED_RDTSC_EXITING, traps));
+		info = i % 3 ? 0 : BLOCKING_BY_NMI;
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO, info);
+		GUEST_ASSERT_1(enter(l2_reads_tsc) ==
+			       (traps ? EXIT_REASON_RDTSC : EXIT_REASON_VMCALL), i);
+		GUEST_ASSERT_2(vmreadz(GUEST_INTERRUPTIBILITY_INFO) == info, i, info);
+
+		threshold = i % 5 ? 0 : 8;
+		vmwrite(TPR_THRESHOLD, threshold);
+		GUEST_ASSERT_1(enter(l2_lowers_tpr) == (threshold ?
+			       EXIT_REASON_TPR_BELOW_THRESHOLD : EXIT_REASON_VMCALL), i);
+	}
+
+	if (!vmx_can(MSR_IA32_VMX_PROCBASED_CTLS2, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
+		return;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, cpu_based);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+		SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL,
+		vmreadz(PIN_BASED_VM_EXEC_CONTROL) | PIN_BASED_EXT_INTR_MASK);
+	vmwrite(TPR_THRESHOLD, 0);
+	for (i = 0; i < ROUNDS; i++) {
+		status = i & 1 ? 0x31 : 0x44;
+		vmwrite(GUEST_INTR_STATUS, status);
+		GUEST_ASSERT(enter(l2_nothing) == EXIT_REASON_VMCALL);
+		GUEST_ASSERT_2(vmreadz(GUEST_INTR_STATUS) == status, i, status);
+	}
+}
+
 static uint64_t tsc_of(uint64_t microseconds)
 {
 	return microseconds * request.tsc_khz / 1000;
@@ -507,6 +570,7 @@ void ENTRY_POINT l1_guest_code(struct vmx_pages *vmx)
 		[PART_HOST_STATE] = l1_host_state,
 		[PART_BREAKPOINT] = l1_breakpoint,
 		[PART_GUEST_STATE] = l1_guest_state,
+		[PART_CONTROLS] = l1_controls,
 	};
 
 	parts[request.part](vmx);

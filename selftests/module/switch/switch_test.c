@@ -312,6 +312,11 @@ static void interrupt_posted_before_entry(void)
 	run_to_the_end(PART_POSTED);
 }
 
+static void controls_are_those_l1_wants(void)
+{
+	run_to_the_end(PART_CONTROLS);
+}
+
 static void root_is_loaded(void)
 {
 	run_to_the_end(PART_ROOT);
@@ -413,7 +418,7 @@ static void tsx_ctrl_is_loaded(void)
 static void verify_found_nothing(void)
 {
 	static const char * const subjects[] = {
-		"user_return", "host_state", "known_fields", "vmcs_switch",
+		"user_return", "host_state", "known_fields", "vmcs_switch", "controls",
 	};
 	unsigned int i;
 
@@ -449,6 +454,7 @@ static const struct test_case cases[] = {
 	CASE(breakpoint_stays),
 	CASE(interrupt_stays_pending),
 	CASE(interrupt_posted_before_entry),
+	CASE(controls_are_those_l1_wants),
 	CASE(root_is_loaded),
 	CASE(l2s_timer_in_time),
 	CASE(destroyed_with_timer_armed),
