@@ -26,7 +26,10 @@ Kernel = collections.namedtuple('Kernel', 'directory release headers arguments')
 
 
 def use_first_line():
-    """On any release of Debian the tests are of one kernel line, unless one is named."""
+    """On any release of Debian the tests are of one kernel line, unless one is named.
+
+    It is the oldest, whose KVM selftests, and so exit_bench, run on all kernels.
+    """
     if not os.environ.get('KVM_INTEL_FAST_KERNEL'):
         os.environ['KVM_INTEL_FAST_KERNEL'] = kernel_lines()[0]
 

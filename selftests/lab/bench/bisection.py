@@ -377,6 +377,7 @@ def whole(options, git, work):
 
 def run(options):
     """Do what the options of the command say; the exit status."""
+    project.use_first_line()    # of exit_bench, which must run on each revision
     project.setup()
     work = work_directory(options.tree)
     git = Git(options.tree, work)

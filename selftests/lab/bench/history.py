@@ -317,6 +317,7 @@ def kept(out, l1s, key):
 
 def begin(quick, out):
     """(the L1s, the key of their figures); the folder out is there then."""
+    project.use_first_line()    # of exit_bench, which must run on each kernel
     project.setup('history')
     os.makedirs(out, exist_ok=True)
     return ['selftest'] if quick else ['selftest', 'linux'], emulator_and_program()

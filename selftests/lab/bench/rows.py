@@ -49,6 +49,7 @@ ROWS = {
     'zoo_rewrite_all_host': Row('CPUID, all host state rewritten', 'CPUID'),
     'zoo_alternate': Row('CPUID, as HAXM and host state in turn', 'CPUID'),
     'zoo_walk': Row('CPUID, every field read and written', 'CPUID'),
+    'domu': Row('dom0 and a domU take turns', 'VMCALL'),
 }
 # Fast may cost that much of stock: the price of looking, where L1 defeats what is remembered, or
 # does what is left to stock.  Of all others DEAREST.
@@ -71,7 +72,7 @@ MEASURED = {
     ('linux', 1): ('cpuid', 'cpuid_timer', *EXIT_ROWS),
     ('linux', 2): (TWO_VCPUS,),
     ('linux_evmcs', 1): ('cpuid', 'vmcall'),
-    ('xen', 1): ('cpuid', 'vmcall', 'in'),
+    ('xen', 1): ('cpuid', 'vmcall', 'in', 'domu'),
 }
 # Whole workloads, see Documentation/workloads.md: what one unit is, and how many of what the program
 # counts are one.  Measured in a Linux guest that is L1, and in the same guest as L2; and in what

@@ -77,6 +77,7 @@ def main(parser, argv):
     options.rows = ab.chosen_rows(options.l1, options.rows)
     test.check_choice(parser, options)
     test.check_tree(parser, options.tree)
+    project.use_first_line()    # of exit_bench, which must run on what the tree is
     project.setup()
     if options.l1 == 'linux':
         linux_l1.qemu()

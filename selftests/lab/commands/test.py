@@ -182,6 +182,7 @@ def main(parser, argv):
         parser.error('--rev is of --tree')
     if options.tree:
         check_tree(parser, options.tree)
+        project.use_first_line()
     else:
         parser.choose('test', split(options.only)[0], kvm_tests.listed())
     project.setup()

@@ -9,12 +9,15 @@ Invariant: Xen is Debian's, with parameters that leave out what an L2 exit does 
 import dataclasses
 import functools
 import gzip
+import hashlib
 import os
 import subprocess
+import tempfile
 
 from scripts import TOP, cache
 from scripts.command import SetupError
 from . import initramfs, linux_l1
+from .files import read
 from .tools import kernel_directory, tool
 
 START = os.path.join(initramfs.HERE, 'guest', 'start-xen-l1')
@@ -22,24 +25,37 @@ FIRMWARE = ('bios-256k.bin', 'multiboot.bin', 'multiboot_dma.bin', 'linuxboot_dm
             'kvmvapic.bin')
 FETCH = os.path.join(TOP, 'scripts', 'fetch')
 PACKAGE = '^xen-hypervisor-4[.][0-9]*-amd64$'
+LIBRARIES = 'libxen-dev'
+DOMU = os.path.join(TOP, 'selftests', 'workloads', 'domu.c')
+LINKED = ('xenctrl', 'xencall', 'xenevtchn', 'xenforeignmemory', 'xendevicemodel', 'xengnttab',
+          'xentoollog', 'xentoolcore')
 FRAME_PORT = 0x1e9      # 0xe9 is Xen's own
 L0_MEMORY = 1400        # MiB
 
 
-def listed(which):
+def listed(which, package):
     """[(package, version)] that scripts/fetch knows, oldest first; which is "kept" or "list"."""
-    done = subprocess.run([FETCH, '-', which, PACKAGE], stdout=subprocess.PIPE, text=True,
+    done = subprocess.run([FETCH, '-', which, package], stdout=subprocess.PIPE, text=True,
                           check=False)
-    return [line.split()[:2] for line in done.stdout.splitlines()]
+    return [tuple(line.split()[:2]) for line in done.stdout.splitlines()]
+
+
+@functools.lru_cache(maxsize=None)
+def newest():
+    """(package, version) of the newest Xen that is in the cache or that this computer's suites
+    offer, with its libraries: they speak to that version alone."""
+    for which in ('kept', 'list'):
+        versions = {version for _, version in listed(which, '^%s$' % LIBRARIES)}
+        known = [row for row in listed(which, PACKAGE) if row[1] in versions]
+        if known:
+            return known[-1]
+    raise SetupError('there is no package %s with a %s in the archive' % (PACKAGE, LIBRARIES))
 
 
 @functools.lru_cache(maxsize=None)
 def xen():
-    """The path of the newest Xen that is in the cache or that this computer's suites offer: ELF."""
-    known = listed('kept') or listed('list')
-    if not known:
-        raise SetupError('there is no package %s in the archive' % PACKAGE)
-    package, version = known[-1]
+    """The path of Xen: ELF."""
+    package, version = newest()
     final = os.path.join(cache.directory(), 'xen', '%s-%s' % (package, version))
     if not os.path.exists(final):
         archive = tool(FETCH, '-', 'bin', package, version)
@@ -51,6 +67,25 @@ def xen():
         with cache.new_file(final) as new, open(new, 'wb') as file:
             file.write(gzip.decompress(packed))
     return final
+
+
+@functools.lru_cache(maxsize=None)
+def domu():
+    """The path of the program that makes a domU, for that Xen."""
+    _, version = newest()
+    digest = hashlib.sha256(version.encode() + read(DOMU)).hexdigest()[:16]
+    final = os.path.join(cache.directory(), 'xen', 'domu-' + digest)
+    if not os.path.exists(final):
+        archive = tool(FETCH, '-', 'bin', LIBRARIES, version)
+        with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-xen.') as scratch, \
+                cache.new_folder(final) as new:
+            subprocess.run(['dpkg-deb', '-x', archive, scratch], check=True)
+            subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s', '-o',
+                            os.path.join(new, 'domu'), DOMU,
+                            '-I', os.path.join(scratch, 'usr/include'),
+                            '-L', os.path.join(scratch, 'usr/lib/x86_64-linux-gnu'),
+                            *('-l' + name for name in LINKED)], check=True)
+    return os.path.join(final, 'domu')
 
 
 @dataclasses.dataclass
