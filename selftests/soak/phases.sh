@@ -21,10 +21,13 @@ tracing=/sys/kernel/debug/tracing
 ksm=/sys/kernel/mm/ksm
 refused_entry='exit reason 9, suberror 2147483681$'
 small=memory-backend-ram,merge=on
+empty_segment=' TR: *sel=0x0000, attr=0x00000, limit=0x00000000, base=0x0000000000000000'
 boots=1
+excused=0
 lost=
 FEW=3
-settled=4		# reloads after which as much memory is free as before them
+settled=4		# reloads after which memory is as it stays
+noise=30		# pages that may be free now and then
 
 note() { echo "# [$(cut -d' ' -f1 /proc/uptime)] $*"; }
 vmstat() { awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat; }
@@ -226,7 +229,9 @@ counts_again() {
 	refused=$(since_segment | grep -ac "^wrong.*$refused_entry")
 	[ $refused = 0 ] || note "known of stock: $refused entries to L2 were refused"
 	since_segment | grep -a '^wrong' | grep -v "$refused_entry" && return 1
-	[ $refused -le 2 ] || { echo "$refused entries were refused"; return 1; }
+	excused=$((excused + refused))
+	[ $refused -le 2 ] && [ "$(grep -ac "$empty_segment" $console)" -ge $excused ] ||
+		{ echo "$refused entries were refused"; tail -n 50 $console; return 1; }
 	[ $refused = 0 ] || new_segment
 }
 
@@ -251,9 +256,9 @@ killed() {
 	return 0
 }
 
-# Free memory in pages, also what waits in each CPU's lists; as exact as nothing else runs.
+# Free memory in pages, also what waits in each CPU's lists; what is freed late has time for it.
 free_pages() {
-	sync
+	sleep 1
 	echo 3 > /proc/sys/vm/drop_caches
 	awk '/pages free/ { sum += $3 } $1 == "count:" { sum += $2 } END { print sum }' /proc/zoneinfo
 }
@@ -273,8 +278,9 @@ reloaded() {
 		[ $i != $settled ] || first=$(free_pages)
 	done
 	missing=$((first - $(free_pages)))
+	allowed=$((noise + (reloads - settled) / 2))
 	note "$missing pages fewer are free than $((reloads - settled)) reloads before" >&3
-	[ $missing -lt $((reloads - settled)) ] || { echo "$missing pages were lost in $((reloads - settled)) reloads"; return 1; }
+	[ $missing -lt $allowed ] || { echo "$missing pages were lost in $((reloads - settled)) reloads"; return 1; }
 }
 
 nothing_is_left() {
