@@ -82,10 +82,15 @@ phase() {
 
 # The phases.  Each leaves L0 as it found it.
 
+# L2 counts, or has failed too often to be waited for
+counts_or_fails() { beyond "0 0" $FEW || [ "$(since_segment | grep -ac '^wrong')" -gt 2 ]; }
+wait_for_l2() { wait_for 200 counts_or_fails; }
+
 booted() {
 	new_segment
 	start_l1 $small || return
-	wait_for 200 beyond "0 0" $FEW || { echo "L2 does not count"; tail -n 20 $console; cat /tmp/qemu.$name; return 1; }
+	wait_for_l2
+	beyond "0 0" $FEW || { echo "L2 does not count"; tail -n 20 $console; cat /tmp/qemu.$name; return 1; }
 }
 
 merged() {
@@ -112,6 +117,24 @@ compacted() {
 	moved=$(($(vmstat pgmigrate_success) - moved))
 	note "compaction moved $moved pages"
 	[ $moved -gt 0 ] || { echo "compaction moved no page"; return 1; }
+}
+
+# All of QEMU's memory moves to the other node, where there are two, and back.
+moved_to_other_node() {
+	moved=$(vmstat pgmigrate_success)
+	mkdir -p /tmp/cgroup
+	[ -e /tmp/cgroup/cgroup.procs ] || mount -t cgroup2 none /tmp/cgroup || return
+	mkdir -p /tmp/cgroup/l1
+	echo +cpuset > /tmp/cgroup/cgroup.subtree_control || return
+	echo $pid > /tmp/cgroup/l1/cgroup.procs || return
+	for node in 1 0; do
+		echo $node > /tmp/cgroup/l1/cpuset.mems || return
+		goes_on 1
+	done
+	echo $pid > /tmp/cgroup/cgroup.procs
+	moved=$(($(vmstat pgmigrate_success) - moved))
+	note "$moved pages moved"
+	[ $moved -gt 10000 ] || { echo "$moved pages moved between the nodes"; return 1; }
 }
 
 threads_to() { for thread in /proc/$pid/task/*; do taskset -p "$1" "${thread##*/}" > /dev/null 2>&1; done; }
@@ -185,9 +208,7 @@ saved_and_loaded() {
 	human savevm soak || return
 	goes_on $FEW
 	before=$(beats)
-	tell '{"execute": "stop"}' || return
-	echo >> $said
-	new_segment
+	stopped || return
 	human loadvm soak || return
 	tell '{"execute": "cont"}' || return
 	counts_again || return
@@ -225,7 +246,8 @@ migrated_to_huge_pages() {
 # a vCPU out of L2, that vmcs02 is no longer newer than vmcs12: what L1 then makes current on that
 # vCPU is overwritten with an empty vmcs02, and L2 is not entered.  L1 starts another L2.
 counts_again() {
-	wait_for 200 beyond "0 0" $FEW || { echo "L2 does not count"; tail -n 20 $console; return 1; }
+	wait_for_l2
+	beyond "0 0" $FEW || { echo "L2 does not count"; tail -n 20 $console; return 1; }
 	refused=$(since_segment | grep -ac "^wrong.*$refused_entry")
 	[ $refused = 0 ] || note "known of stock: $refused entries to L2 were refused"
 	since_segment | grep -a '^wrong' | grep -v "$refused_entry" && return 1
@@ -235,17 +257,25 @@ counts_again() {
 	[ $refused = 0 ] || new_segment
 }
 
-reset() {
+# What L2 says from now on, while QEMU stands still, counts anew.
+stopped() {
+	tell '{"execute": "stop"}' || return
+	echo >> $said
 	new_segment
+}
+
+reset() {
 	boots=$((boots + 1))
+	stopped || return
 	tell '{"execute": "system_reset"}' || return
+	tell '{"execute": "cont"}' || return
 	again() { [ "$(grep -ac '^init_ticks=' $said)" = $boots ]; }
 	wait_for 200 again || { echo "L1 does not boot"; tail -n 20 $console; return 1; }
 	counts_again
 }
 
 no_vm() { [ "$(echo /sys/kernel/debug/kvm/*-*)" = '/sys/kernel/debug/kvm/*-*' ]; }
-huge_pages_are_free() { [ "$(grep -c '^HugePages_\(Total\|Free\): *'$(($(cat /l1/memory) / 2))'$' /proc/meminfo)" = 2 ]; }
+huge_pages_are_free() { awk '/^HugePages_(Total|Free)/ { of[$1] = $2 } END { exit of["HugePages_Total:"] != of["HugePages_Free:"] }' /proc/meminfo; }
 killed() {
 	kill -9 $pid
 	wait $pid
@@ -305,6 +335,7 @@ phase booted "L1 boots, and its L2 counts"
 [ $bad = 0 ] || { finish; exit 1; }
 phase merged "KSM merges pages of L1 and L2, and takes them apart"
 phase compacted "memory is compacted"
+phase moved_to_other_node "all of L1's memory moves to another NUMA node, and back"
 phase cpu_off_and_on "a CPU is taken away while vCPUs are on it"
 phase memory_off_and_on "blocks of memory are taken away"
 phase hibernation_tested "hibernation, at test level core"
