@@ -15,7 +15,7 @@ rounds=$1 reloads=$2 blocks=$3 options=$4
 shift 4
 chosen=" $* "
 module=/lab/modules/kvm-intel.ko
-splat='WARNING: |BUG: |Oops|general protection|unchecked MSR|kvm_bug|INFO: |lockdep|blocked for more'
+splat='WARNING: |BUG: |memory corruption|Oops|general protection|unchecked MSR|kvm_bug|INFO: |lockdep|blocked for more'
 cpu1=/sys/devices/system/cpu/cpu1/online
 memory=/sys/devices/system/memory
 tracing=/sys/kernel/debug/tracing
