@@ -161,6 +161,12 @@ differential:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/differential/run \
 		$(if $(SEEDS),--seeds $(SEEDS))
 
+# What happens to a host while an L2 runs; VARIANTS= chooses, as in VARIANTS="stock fast"
+.PHONY: soak
+soak:
+	@command -v python3 > /dev/null || selftests/setup
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/soak/run $(VARIANTS:%=--variant %)
+
 .PHONY: mutants
 mutants:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/mutants/run $(MUTANTS)
@@ -194,6 +200,7 @@ help:
 	@echo 'make reach    which group of the tests reaches which exit reason, control and MSR'
 	@echo 'make differential  the same random programs under stock and fast (SEEDS=0-999)'
 	@echo 'make matrix   every kernel version on offer, tested and measured (VERSIONS="6.12 7.3")'
+	@echo 'make soak     KSM, CPU and memory hot-unplug, migration, reset... while an L2 runs, at length'
 	@echo 'make mutants  does a test notice each deliberate mistake? (MUTANTS= names some)'
 	@echo 'make history  what stock KVM costs as L0, release by release (KERNELS="6.1 7.3")'
 	@echo 'make clean    remove build/'

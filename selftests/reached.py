@@ -29,7 +29,7 @@ LEFT_OUT = {
     **dict.fromkeys(('desc-exits-umip-stock', 'desc-exits-umip-fast', 'desc-exits-ept-stock',
                      'desc-exits-ept-fast', 'desc-exits-ept-verify'),
                     'runs what `desc-exits-fast` does'),
-    **dict.fromkeys(('workloads', 'xen'), 'whole guests: what they reach is not tested for')}
+    **dict.fromkeys(('workloads', 'xen', 'soak'), 'whole guests: what they reach is not tested for')}
 
 
 BITS = ('entered', 'written', 'supported')

@@ -33,6 +33,7 @@ MACHINE_LIMIT = 300
 DIFFERENTIAL_SEEDS = '0-49'
 DIFFERENTIAL_LIMIT = 900
 FIELDS_LIMIT = 1300
+SOAK_LIMIT = 1500
 # Cases of page_hold_test that mutants of held pages and of the MSR bitmap need.
 PAGES_CASES = (
     'steady_state', 'l1_stores_to_its_bitmap', 'l1_stores_under_x2apic',
@@ -436,6 +437,15 @@ def differential_programs_fast(tree):
     return differential_programs(tree, '--fast-opts', '')
 
 
+def soak(tree):
+    """What happens to a host while an L2 runs; verify off."""
+    done = subprocess.run([os.path.join(SELFTESTS, 'soak', 'run'), '--short', '--fast',
+                           build(tree, 'debian')], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, errors='replace', timeout=SOAK_LIMIT, check=False)
+    lines = done.stdout.splitlines()
+    return Outcome(done.returncode == 0, not_ok(done.stdout) or lines[-10:])
+
+
 CHECKS = {
     'kunit': kunit,
     'debugctl': debugctl,
@@ -472,6 +482,7 @@ CHECKS = {
     'desc-exits-ept': desc_exits_ept,
     'desc-exits-umip': desc_exits_umip,
     'kvm-tsc-scaling': kvm_tsc_scaling,
+    'soak': soak,
 }
 
 

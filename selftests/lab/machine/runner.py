@@ -122,6 +122,8 @@ def supervise(spec, directory, work):
         dying = None
         while not emulator.wait(5 * POLL):
             now = time.monotonic()
+            if spec.watch:
+                spec.watch(work)
             if dying is None and b'Kernel panic' in read(os.path.join(work, 'serial.txt')):
                 dying = now             # it resets, which switches it off
             timed_out = now - start > spec.time_limit

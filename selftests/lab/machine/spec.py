@@ -39,6 +39,7 @@ class Spec:
     log_level: int = 7                  # less severe lines of the kernel's log stay there
     follow: str = ''                    # a file of /out that is sent while it grows
     terminal: object = None             # a Terminal, which is the serial line
+    watch: object = None                # called with its directory now and then, while it runs
     reference: bool = False             # kvm_intel is a path, but not a module under test
 
 
