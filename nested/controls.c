@@ -62,22 +62,12 @@ static __always_inline struct controls_inputs inputs_of(struct vcpu_vmx *vmx,
 
 static __always_inline bool may_be_reused(struct vcpu_vmx *vmx)
 {
-	return fast_switch_does(FAST_SWITCH_VMCS02) && !vmx->nested.dirty_vmcs12 &&
-	       fast_nested_run_pending(&vmx->vcpu) && !fast_has_evmcs12(vmx);
+	return !vmx->nested.dirty_vmcs12 && fast_nested_run_pending(&vmx->vcpu) &&
+	       !fast_has_evmcs12(vmx);
 }
 
-/**
- * controls_reuse - enter with the controls that vmcs02 has, if they are those that stock makes
- * @vcpu: the vCPU, in a nested VM entry, vmcs02 current
- * @vmcs12: the current vmcs12
- *
- * On success all that prepare_vmcs02_early() does is done.
- *
- * Context: the vCPU's thread.
- * Return: true on success; false if stock must do it, after which controls_made() is called.
- * With verify=1 stock does it each time.
- */
-bool controls_reuse(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
+/* The rest of controls_reuse(). */
+bool controls_do_reuse(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
 {
 	const u32 event = vmcs12->vm_entry_intr_info_field;
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
@@ -123,14 +113,8 @@ static noinline void verify(struct vcpu_vmx *vmx, const struct controls_inputs *
 			      "vmcs02's controls are not those that stock makes");
 }
 
-/**
- * controls_made - remember what stock has made vmcs02's controls from
- * @vcpu: the vCPU, in a nested VM entry, vmcs02 current
- * @vmcs12: the current vmcs12
- *
- * Context: the vCPU's thread.
- */
-void controls_made(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
+/* The rest of controls_made(). */
+void controls_remember(struct kvm_vcpu *vcpu, const struct vmcs12 *vmcs12)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct controls_inputs is;
