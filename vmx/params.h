@@ -35,7 +35,7 @@ enum fast_switch_part {
 	FAST_SWITCH_PREEMPTION_TIMER,	/* nested/preemption_timer.c */
 	FAST_SWITCH_CHECKS,		/* nested/checks.c */
 	FAST_SWITCH_MMU_ROLES,		/* nested/mmu_roles.c */
-	FAST_SWITCH_VMCS02,		/* nested/controls.c, nested/vmcs02.h, nested/l1_cr3.h */
+	FAST_SWITCH_VMCS02,		/* nested/vmcs02.h; controls, l1_cr3 */
 	FAST_SWITCH_READ_BACK,		/* nested/read_back.h */
 	FAST_SWITCH_GUEST_STATE,	/* nested/guest_state.c */
 	FAST_SWITCH_VMCS,		/* nested/vmcs_switch.h */
