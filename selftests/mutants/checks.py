@@ -123,6 +123,13 @@ def not_ok(text):
     return [line for line in text.splitlines() if line.startswith('not ok')]
 
 
+def of_command(limit, *argv):
+    """A command of ours, with TAP: passed if it ends with 0; its bad results, or its last lines."""
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', timeout=limit, check=False)
+    return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
+
+
 def in_machine(spec, demanded=''):
     """Run it; passed if every case of its plan is ok, the one demanded was not
     skipped, and the kernel's log is clean."""
@@ -237,12 +244,9 @@ def desc_exits_umip(tree):
 
 def kvm_tsc_scaling(tree):
     """KVM's test of an L1 that scales its own TSC and that of L2; verify off."""
-    done = subprocess.run([os.path.join(SELFTESTS, 'kvm', 'compare'), '--fast-opts', '',
-                           '--kernel', of_line('debian'), '--fast', build(tree, 'debian'),
-                           'vmx_nested_tsc_scaling_test'],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors='replace', timeout=MACHINE_LIMIT, check=False)
-    return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
+    return of_command(MACHINE_LIMIT, os.path.join(SELFTESTS, 'kvm', 'compare'), '--fast-opts', '',
+                      '--kernel', of_line('debian'), '--fast', build(tree, 'debian'),
+                      'vmx_nested_tsc_scaling_test')
 
 
 def shadow_with(tree, options, demanded='', **machine_options):
@@ -418,12 +422,9 @@ def differential(tree, *choice):
     if not os.path.exists(program):
         return Outcome(False, ['there is no selftests/differential/run'])
     with tempfile.TemporaryDirectory(prefix='kvm-intel-fast-mutant.') as out:
-        done = subprocess.run([program, '--examine', '0', '--out', out, '--kernel', of_line('mini'),
-                               '--fast', build(tree, 'mini'),
-                               *(choice or ('--seeds', DIFFERENTIAL_SEEDS))],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors='replace', timeout=DIFFERENTIAL_LIMIT, check=False)
-    return Outcome(done.returncode == 0, not_ok(done.stdout) or done.stdout.splitlines()[-10:])
+        return of_command(DIFFERENTIAL_LIMIT, program, '--examine', '0', '--out', out,
+                          '--kernel', of_line('mini'), '--fast', build(tree, 'mini'),
+                          *(choice or ('--seeds', DIFFERENTIAL_SEEDS)))
 
 
 def differential_programs(tree, *options):
@@ -439,11 +440,8 @@ def differential_programs_fast(tree):
 
 def soak(tree):
     """What happens to a host while an L2 runs; verify off."""
-    done = subprocess.run([os.path.join(SELFTESTS, 'soak', 'run'), '--short', '--fast',
-                           build(tree, 'debian')], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, errors='replace', timeout=SOAK_LIMIT, check=False)
-    lines = done.stdout.splitlines()
-    return Outcome(done.returncode == 0, not_ok(done.stdout) or lines[-10:])
+    return of_command(SOAK_LIMIT, os.path.join(SELFTESTS, 'soak', 'run'), '--short', '--fast',
+                      build(tree, 'debian'))
 
 
 CHECKS = {

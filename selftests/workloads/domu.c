@@ -6,6 +6,7 @@
  * by a hypercall of its own.  There is one CPU, so each of the two lets the other run: Xen switches
  * from dom0's VMCS to domU's and back.  An iteration is one such turn of both.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -29,7 +30,7 @@
 
 static void die(const char *what)
 {
-	perror(what);
+	fprintf(stderr, "domu: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
@@ -59,7 +60,7 @@ static void *map(uint32_t domain, xen_pfn_t frame)
 						   &frame, NULL) : NULL;
 
 	if (!page)
-		die("domu: a page of the domU");
+		die("a page of the domU");
 	return page;
 }
 
@@ -93,12 +94,12 @@ static void set_vcpu(xc_interface *xen, uint32_t domain)
 	uint8_t *all = size > 0 ? calloc(1, size) : NULL;
 
 	if (!all || xc_domain_hvm_getcontext(xen, domain, all, size) < 0)
-		die("domu: the context of the domU");
+		die("the context of the domU");
 	/* The header of this Xen. */
 	memcpy(&context, all, offsetof(typeof(context), cpu_is));
 	free(all);
 	check(xc_domain_hvm_setcontext(xen, domain, (uint8_t *)&context, sizeof(context)),
-	      "domu: the vCPU of the domU");
+	      "the vCPU of the domU");
 }
 
 static uint32_t create(xc_interface *xen)
@@ -114,20 +115,28 @@ static uint32_t create(xc_interface *xen)
 	void *code;
 	int i;
 
-	check(xc_domain_create(xen, &domain, &how), "domu: a domU");
-	check(xc_domain_max_vcpus(xen, domain, 1), "domu: a vCPU");
+	check(xc_domain_create(xen, &domain, &how), "a domU");
+	check(xc_domain_max_vcpus(xen, domain, 1), "a vCPU");
 	check(xc_set_paging_mempool_size(xen, domain, PAGING_MEMORY),
-	      "domu: memory for the EPT of the domU");
+	      "memory for the EPT of the domU");
 	check(xc_domain_setmaxmem(xen, domain, PAGES * XC_PAGE_SIZE / 1024 + 1024),
-	      "domu: the size of the domU");
+	      "the size of the domU");
 	for (i = 0; i < PAGES; i++)
 		frames[i] = i;
 	check(xc_domain_populate_physmap_exact(xen, domain, PAGES, 0, 0, frames),
-	      "domu: memory of the domU");
+	      "memory of the domU");
 	code = map(domain, CODE);
 	memcpy(code, domu_code, sizeof(domu_code));
 	set_vcpu(xen, domain);
 	return domain;
+}
+
+static void yield(xencall_handle *hypervisor)
+{
+	int i;
+
+	for (i = 0; i < ITERATIONS; i++)
+		xencall2(hypervisor, __HYPERVISOR_sched_op, SCHEDOP_yield, 0);
 }
 
 int main(int argc, char **argv)
@@ -136,26 +145,23 @@ int main(int argc, char **argv)
 	xencall_handle *hypervisor = xencall_open(NULL, 0);
 	volatile uint32_t *counter;
 	uint32_t domain, before, turns;
-	int i;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: domu ROW\n");
 		return 2;
 	}
 	if (!xen || !hypervisor)
-		die("domu: no hypercalls");
+		die("no hypercalls");
 	domain = create(xen);
 	counter = map(domain, COUNTER);
-	check(xc_domain_unpause(xen, domain), "domu: the start of the domU");
-	for (i = 0; i < ITERATIONS; i++)
-		xencall2(hypervisor, __HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+	check(xc_domain_unpause(xen, domain), "the start of the domU");
+	yield(hypervisor);
 	before = *counter;
 	window_open(argv[1]);
-	for (i = 0; i < ITERATIONS; i++)
-		xencall2(hypervisor, __HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+	yield(hypervisor);
 	window_close(argv[1], ITERATIONS);
 	turns = *counter - before;
-	check(xc_domain_destroy(xen, domain), "domu: the end of the domU");
+	check(xc_domain_destroy(xen, domain), "the end of the domU");
 	if (turns < ITERATIONS * 9 / 10 || turns > ITERATIONS * 11 / 10) {
 		fprintf(stderr, "domu: %u turns of dom0, %u of the domU\n", ITERATIONS, turns);
 		return 1;
