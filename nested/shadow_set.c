@@ -77,6 +77,13 @@ static bool starts_in(unsigned int field)
 	return test_bit(field, put_in) || (shadow_info[field].kind & SHADOW_ON);
 }
 
+/* True if L0 reads more from vmcs02 at each nested exit while the field is in the set. */
+static bool makes_l0_copy(unsigned int field, bool write)
+{
+	return shadow_needs_fresh(shadow_info[field].kind, write) ||
+	       read_back_is_late(shadow_info[field].encoding);
+}
+
 static void set_in_bitmaps(struct vmcs_shadow *shadow, unsigned int field, bool exits)
 {
 	u16 encoding = shadow_info[field].encoding;
@@ -155,26 +162,50 @@ void shadow_set_reset(struct vmcs_shadow *shadow)
 	shadow->pending = false;
 	shadow->entries = 0;
 	shadow->census_period = SHADOW_FIRST_CENSUS;
+	shadow->all_leave_at = SHADOW_FIRST_CENSUS;
 	shadow->census_at = SHADOW_FIRST_CENSUS;
 }
 
-/* All fields leave; those in use will come back. */
-static void census(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow)
+static void leave(struct vmcs_shadow *shadow, unsigned long *in, struct shadow_bucket *buckets,
+		  bool write, bool all)
 {
 	unsigned int field;
 
-	for_each_set_bit(field, shadow->in_read, NR_SHADOW_FIELDS)
-		shadow_field_leaves(&shadow->reads[field], shadow->entries);
-	for_each_set_bit(field, shadow->in_write, NR_SHADOW_FIELDS)
-		shadow_field_leaves(&shadow->writes[field], shadow->entries);
-	bitmap_zero(shadow->in_read, NR_SHADOW_FIELDS);
-	bitmap_zero(shadow->in_write, NR_SHADOW_FIELDS);
+	for_each_set_bit(field, in, NR_SHADOW_FIELDS) {
+		if (all || makes_l0_copy(field, write)) {
+			shadow_field_leaves(&buckets[field], shadow->entries);
+			__clear_bit(field, in);
+		}
+	}
+}
+
+/* All fields leave, or those that make L0 copy; those in use will come back. */
+static void census(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow)
+{
+	bool all = shadow_is_due(shadow->entries, shadow->all_leave_at);
+
+	leave(shadow, shadow->in_read, shadow->reads, false, all);
+	leave(shadow, shadow->in_write, shadow->writes, true, all);
+	bitmap_zero(shadow->want_read, NR_SHADOW_FIELDS);
+	bitmap_zero(shadow->want_write, NR_SHADOW_FIELDS);
 	shadow->wants_rare = false;
 	shadow->wants_late = false;
 
-	shadow->census_period = shadow_next_period(shadow->census_period);
-	shadow->census_at = shadow->entries + shadow->census_period;
+	if (all) {
+		shadow->census_period = shadow_next_period(shadow->census_period);
+		shadow->all_leave_at = shadow->entries + shadow->census_period;
+	}
+	shadow->census_at = shadow->all_leave_at;
 	to_vmx(vcpu)->fast.counters.shadow_censuses++;
+}
+
+/* Lets L0 copy at each nested exit, for a field that needs it; not for ever. */
+static void let_copy(struct vmcs_shadow *shadow, bool *wants)
+{
+	*wants = true;
+	shadow->pending = true;
+	if (shadow_is_due(shadow->census_at, shadow->entries + SHADOW_COPY_CENSUS))
+		shadow->census_at = shadow->entries + SHADOW_COPY_CENSUS;
 }
 
 /* Fields that wait for fresh values stay in @want. */
@@ -187,15 +218,13 @@ static void join(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow, unsigned lon
 	for_each_set_bit(field, want, NR_SHADOW_FIELDS) {
 		if (shadow_needs_fresh(shadow_info[field].kind, write)) {
 			if (!shadow->wants_rare || !fresh) {
-				shadow->wants_rare = true;
-				shadow->pending = true;
+				let_copy(shadow, &shadow->wants_rare);
 				continue;
 			}
 		}
 		if (read_back_is_late(shadow_info[field].encoding)) {
 			if (!shadow->wants_late || !late_fresh) {
-				shadow->wants_late = true;
-				shadow->pending = true;
+				let_copy(shadow, &shadow->wants_late);
 				continue;
 			}
 		}
@@ -208,7 +237,7 @@ static void join(struct kvm_vcpu *vcpu, struct vmcs_shadow *shadow, unsigned lon
 }
 
 /**
- * shadow_set_update - let fields join, or all fields leave
+ * shadow_set_update - let fields join, or leave
  * @vcpu: the vCPU about to enter L1; vmcs12 is authoritative
  *
  * Context: preemption disabled; the caller copies all of the set out.
@@ -219,8 +248,6 @@ void shadow_set_update(struct kvm_vcpu *vcpu)
 
 	shadow->pending = false;
 	if (shadow_is_due(shadow->entries, shadow->census_at)) {
-		bitmap_zero(shadow->want_read, NR_SHADOW_FIELDS);
-		bitmap_zero(shadow->want_write, NR_SHADOW_FIELDS);
 		census(vcpu, shadow);
 	} else {
 		join(vcpu, shadow, shadow->want_read, false);

@@ -64,7 +64,8 @@ struct vmcs_shadow {
 	struct shadow_bucket reads[NR_SHADOW_FIELDS], writes[NR_SHADOW_FIELDS];
 	struct shadow_bucket fresh;
 	u32 entries;		/* nested entries since the set started */
-	u32 census_at, census_period;
+	u32 census_at;		/* the next one, of all fields or of those that make L0 copy */
+	u32 all_leave_at, census_period;
 	u32 restart_at;
 
 	/* While behind: what stock's shadow VMCS would hold. */

@@ -75,6 +75,28 @@ void fields_join_and_leave(void)
 	ASK(ROUNDS, .count = 1, .field = TSC_OFFSET, .how = WRITE);
 }
 
+/* L0 copies all rare fields from vmcs02 while L1 uses one, and soon no longer. */
+void rare_fields_leave_soon(void)
+{
+	struct line line;
+	uint64_t count;
+
+	if (!fast || !adaptive) {
+		skip_reason = "no set of our own that changes";
+		return;
+	}
+	ASK(RESTART);
+	ASK(ROUNDS, .count = QUIET);
+	count = debugfs_line("guest_es_selector").reads;
+	ASK(ROUNDS, .count = LEAVES_AFTER, .field = GUEST_ES_SELECTOR, .how = READ);
+	line = debugfs_line("guest_es_selector");
+	EXPECT(!strcmp(line.set, "r"), "guest_es_selector: '%s'", line.set);
+	EXPECT(line.reads - count < FEW, "%lu reads exited", line.reads - count);
+	ASK(ROUNDS, .count = LEAVES_AFTER);
+	line = debugfs_line("guest_es_selector");
+	EXPECT(!strcmp(line.set, "-"), "guest_es_selector: '%s'", line.set);
+}
+
 /* The shadow VMCS still holds what the field was when it left. */
 void a_field_comes_back_as_zero(void)
 {

@@ -15,6 +15,8 @@
 
 #define MANY		300	/* nested round trips */
 #define FEW		60	/* exits for other reasons meanwhile */
+#define QUIET		1300	/* round trips after which the next census is far */
+#define LEAVES_AFTER	1100	/* round trips that a rare field out of use stays at most */
 #define WALKS		40	/* round trips until all fields are shadowed */
 #define TURNS		64
 #define CROWDED		3000	/* round trips beside a thread that preempts */
@@ -106,6 +108,7 @@ void interrupt_status(void);
 void preemption_timer(void);
 void host_rsp_and_rip(void);
 void fields_join_and_leave(void);
+void rare_fields_leave_soon(void);
 void a_field_comes_back_as_zero(void);
 void every_field_without_exits(void);
 void every_field_keeps_its_value(void);

@@ -25,6 +25,7 @@ static const struct test_case cases[] = {
 	CASE(preemption_timer),
 	CASE(host_rsp_and_rip),
 	CASE(fields_join_and_leave),
+	CASE(rare_fields_leave_soon),
 	CASE(a_field_comes_back_as_zero),
 	CASE(every_field_without_exits),
 	CASE(every_field_keeps_its_value),
