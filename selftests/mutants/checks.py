@@ -494,3 +494,22 @@ def run(check, tree):
     """The outcome of a check, as known() takes it."""
     name, _, looked_at.line = check.partition('@')
     return CHECKS[name](tree)
+
+
+@functools.lru_cache(maxsize=None)
+def tests_key():
+    """A hash of all that a check is made from, but for the module."""
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(SELFTESTS + '/**', recursive=True)):
+        a_mutant = os.path.dirname(path) == os.path.join(SELFTESTS, 'mutants') and \
+            path.endswith('.patch')
+        if os.path.isfile(path) and not a_mutant and not path.endswith('.pyc'):
+            digest.update(b'%s\0%s\0' % (path.encode(), machine.read(path)))
+    return digest.hexdigest()
+
+
+def outcome_path(check, tree):
+    """Where the outcome of a check is kept."""
+    name, _, looked_at.line = check.partition('@')
+    return os.path.join(folder(), 'outcomes', '%s-%s' % (name, hashlib.sha256(
+        (tests_key() + key(tree, kernel('mini'))).encode()).hexdigest()[:32]))
