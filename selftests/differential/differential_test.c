@@ -9,6 +9,7 @@
  *   differential_test --print SEED      the program that the seed makes
  *   differential_test --program FILE [--steps LIST]    run a file's program, whole
  *                                       transcript; only steps of LIST: 0,3-5,9
+ *   differential_test --favour SCENE ...    one of generator.c makes half of each program
  *
  * Each program runs in a process and a VM of its own.
  */
@@ -279,6 +280,10 @@ int main(int argc, char **argv)
 	bool marked = false;
 	int i = 1;
 
+	if (i + 1 < argc && !strcmp(argv[i], "--favour")) {
+		TEST_ASSERT(favour(argv[i + 1]), "no scene %s in generator.c", argv[i + 1]);
+		i += 2;
+	}
 	if (i < argc && !strcmp(argv[i], "--mark")) {
 		marked = mark = true;
 		i++;

@@ -11,38 +11,54 @@
 #define LEAST_STEPS	30
 #define MOST_STEPS	60
 
+#define SCENE(share, name)	{ share, #name, scene_##name }
+
 /* Of SHARES scenes so many are of this kind, on average. */
 static const struct {
 	unsigned int share;
+	const char *name;
 	void (*scene)(struct program *p);
 } scenes[] = {
-	{ 8, scene_l2 },
-	{ 2, scene_perturb },
-	{ 2, scene_mend },
-	{ 3, scene_bitmap },
-	{ 1, scene_io },
-	{ 2, scene_filter },
-	{ 3, scene_slot },
-	{ 2, scene_memory },
-	{ 2, scene_nested_state },
-	{ 1, scene_switch },
-	{ 1, scene_inject },
-	{ 2, scene_user },
-	{ 1, scene_l1 },
-	{ 1, scene_vmcs_access },
-	{ 1, scene_list },
-	{ 1, scene_ept },
-	{ 1, scene_wrong_entry },
-	{ 1, scene_vectoring },
-	{ 1, scene_dirty },
-	{ 1, scene_posted },
-	{ 1, scene_hammer },
-	{ 1, scene_storm },
-	{ 1, scene_legacy },
-	{ 1, scene_apic_controls },
+	SCENE(8, l2),
+	SCENE(2, perturb),
+	SCENE(2, mend),
+	SCENE(3, bitmap),
+	SCENE(1, io),
+	SCENE(2, filter),
+	SCENE(3, slot),
+	SCENE(2, memory),
+	SCENE(2, nested_state),
+	SCENE(1, switch),
+	SCENE(1, inject),
+	SCENE(2, user),
+	SCENE(1, l1),
+	SCENE(1, vmcs_access),
+	SCENE(1, list),
+	SCENE(1, ept),
+	SCENE(1, wrong_entry),
+	SCENE(1, vectoring),
+	SCENE(1, dirty),
+	SCENE(1, posted),
+	SCENE(1, hammer),
+	SCENE(1, storm),
+	SCENE(1, legacy),
+	SCENE(1, apic_controls),
+	SCENE(0, desc),		/* one at the end of each program */
 };
 
 #define SHARES	41	/* their sum; another one is another program for each seed */
+
+static void (*favourite)(struct program *p);
+
+bool favour(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(scenes); i++)
+		if (!strcmp(scenes[i].name, name))
+			favourite = scenes[i].scene;
+	return favourite;
+}
 
 void emit(struct program *p, uint8_t party, uint8_t operation,
 	  uint64_t a, uint64_t b, uint64_t c)
@@ -55,6 +71,10 @@ static void scene(struct program *p)
 {
 	unsigned int i, share = below(SHARES);
 
+	if (favourite && one_in(2)) {
+		favourite(p);
+		return;
+	}
 	for (i = 0; share >= scenes[i].share; i++)
 		share -= scenes[i].share;
 	scenes[i].scene(p);

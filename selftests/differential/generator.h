@@ -4,6 +4,9 @@
 
 #include "differential/program.h"
 
+/* Makes every other scene this one: another program for each seed.  False: there is no such. */
+bool favour(const char *name);
+
 /* The program of a seed. */
 void generate(struct program *p, uint64_t seed);
 
