@@ -34,6 +34,7 @@ done
 tool status && says "VM $bench-[0-9]+ \(exit_bench\), 1 vCPUs, [0-9,]+ nested entries" &&
 	says "^  consistency checks +[0-9,]*[1-9]" && says "^  MMU roles +[0-9,]*[1-9]"
 ok $? "status: a VM with an L2"
+cp /tmp/log /out/status.txt
 tool status --vcpus && says "^  vCPU 0, [0-9,]+ nested entries" &&
 	[ "$(grep -cE '^  MMU roles +[0-9,]*[1-9]' /tmp/log)" = 2 ] &&
 	awk '$1 == "format" || $1 == "vcpu" || $1 == "nested_run" { next }
@@ -55,6 +56,7 @@ ok $? "unload is refused while a VM runs"
 tool doctor
 says "in use" && false || says "to do: "
 ok $? "doctor"
+cp /tmp/log /out/doctor.txt
 kill -CONT $bench
 kill $bench
 wait $bench 2> /dev/null
