@@ -248,6 +248,9 @@ life "what setup would install for kvm-lab, the tools recommend" '
 	/usr/share/kvm-intel-fast/selftests/setup bench > /log 2>&1 || true
 	for name in $(sed -n "s/^ *INSTALL *//p" /log); do grep -qw -- "$name" <<< "$tools" || { echo "$name"; false; }; done
 	grep -q "INSTALL .*bison" /log'
+life "the tools have what kvm-lab builds its programs from" '
+	cd /usr/share/kvm-intel-fast/selftests; eval "$(grep ^programs= kvm/build)"
+	[ ${#programs[@]} -gt 3 ]; ls -d lib "${programs[@]}"'
 life "kvm-lab answers from the package, and writes to the folder of its user" '
 	kvm-lab --help | grep "^  bisect "; COLUMNS=200 kvm-lab bench --help | grep "default: ~/.cache/kvm-intel-fast/output/bench"
 	diff <(kvm-lab completion) /usr/share/bash-completion/completions/kvm-lab
