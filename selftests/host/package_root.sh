@@ -5,10 +5,10 @@
 
 # make_base SUITE - set base to a root of SUITE with what the package depends on, kept in the cache
 make_base() {
-	local suite=$1 packages=apt,ccache,dkms,gcc,kmod,linux-base,make,mount,patch,procps,python3,xz-utils sources
+	local suite=$1 packages=apt,ccache,dkms,gcc,kmod,linux-base,make,mount,pahole,patch,procps,python3,xz-utils sources
 	case $suite in
 	bookworm) packages+=,linux-compiler-gcc-12-x86,libelf1,libssl3 ;;
-	trixie) packages+=,gcc-14,gcc-14-for-host,libelf1t64,libssl3t64,pahole ;;
+	trixie) packages+=,gcc-14,gcc-14-for-host,libelf1t64,libssl3t64 ;;
 	*) wrong_call "there is no such test for '$suite'" ;;
 	esac
 	base=$(cache_folder)/package/$suite-$(echo "$packages" | hash)
