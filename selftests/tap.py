@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """TAP on standard output.  The bash and busybox tests have tap.sh."""
 
+import re
+
 
 class Tap:
     """Numbers the results, and says why a bad one is bad; with a plan, it comes first."""
@@ -26,6 +28,14 @@ class Tap:
     def note(lines):
         for line in lines:
             print('# ' + str(line), flush=True)
+
+    def include(self, text, prefix=''):
+        """What a machine said; True if it had results, and came to its plan."""
+        found = re.findall(r'^(not )?ok \d+ - (.*)((?:\n# .*)*)', text, re.M)
+        for bad, name, why in found:
+            self.check(not bad, prefix + name)
+            self.note(line[2:] for line in why.splitlines() if line)
+        return bool(found and re.search(r'^1\.\.%d$' % len(found), text, re.M))
 
     def end(self):
         """The plan, if it did not come first; the exit status."""

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 LIMIT = 60              # seconds
+LEAST_EXIT = 100        # cycles: a VM exit of any CPU takes several times as many
 TITLES = {
     'vmread': 'VMREAD, natural width', 'vmread_exit_reason': 'VMREAD of the exit reason',
     'vmwrite_same': 'VMWRITE, the same value', 'vmwrite_changing': 'VMWRITE, another value',
@@ -61,6 +62,11 @@ def cycles_of(text):
               map(str.split, filter(None, text.splitlines()))}
     empty = tenths.pop('empty')[0]
     return {name: [(median - empty) / 10, spread / 10] for name, (median, spread) in tenths.items()}
+
+
+def emulated(told):
+    """True if what measure() told is not a CPU's."""
+    return told.get('cycles', {}).get('exit', [LEAST_EXIT])[0] < LEAST_EXIT
 
 
 def measure(run, kit):

@@ -113,7 +113,7 @@ def table(figures):
         yield '%-32s %18s %18s %10s %10s' % ('L2 CPUID relative to L1', *ratios, '', '25X')
 
 
-def save_runs(run, found, figures):
+def save_runs(run, found, figures, emulator):
     """A file of the bench for each row and variant: kvm-lab compare and the report page take it."""
     first = run.record.events()[0]
     host = first['host']
@@ -127,7 +127,7 @@ def save_runs(run, found, figures):
                 'variant': variant, 'mitigations': mitigations, 'vcpus': 1, 'params': '',
                 'version': first['module'], 'date': time.strftime('%Y-%m-%d'),
                 'iterations': found.iterations[name], 'cpu_model': host['cpu_model'],
-                'microcode': host['microcode'], 'emulator': '', 'cmdline': host['cmdline'],
+                'microcode': host['microcode'], 'emulator': emulator, 'cmdline': host['cmdline'],
                 'samples': one.samples,
                 'per_iteration': {'ticks': one.median, 'ticks_spread': one.spread, 'symbols': []},
             }, indent=1))
@@ -140,7 +140,7 @@ def measure(host, module, options):
     found = Measure(run, QUICK if options.quick else tuple(TITLES),
                     options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS),
                     1 if options.quick else PASSES)
-    broken, told_costs = '', None
+    broken, told_costs = '', {}
     try:
         found.all()
         told_costs = costs.measure(run, kit)
@@ -158,13 +158,15 @@ def measure(host, module, options):
     if lines:
         run.record.save('table.txt', '\n'.join(lines) + '\n')
         print('\n'.join(lines))
-    save_runs(run, found, figures)
+    emulator = 'an emulator' if costs.emulated(told_costs) else ''
+    save_runs(run, found, figures, emulator)
     end = runs.ended(told)
     good = not broken and not told and bool(figures)
     if good:
-        verdict = 'measure: %d rows, %d times each under stock and fast; stock drifted by %.1f%%; %s' % (
-            len(figures), found.rounds * found.passes, 100 * found.drift(), end)
+        verdict = 'measure: %d rows, %d times each under stock and fast; stock drifted by %.1f%%; %s%s' % (
+            len(figures), found.rounds * found.passes, 100 * found.drift(),
+            'no CPU has so cheap a VM exit: an emulator; ' if emulator else '', end)
     else:
         verdict = 'measure: NOT FINISHED: %s; %s' % (broken or 'no row was measured', end)
-    run.finish(verdict, good, left_out=found.trouble, costs=told_costs or {})
+    run.finish(verdict, good, left_out=found.trouble, costs=told_costs)
     return 0 if good else 1

@@ -160,7 +160,7 @@ measures() {
 	tool measure --quick --kit /kit --module /fast.ko --out /check/out.tar.gz && is_stock &&
 		says "^L2 CPUID +[0-9,]+ [^ ]+ [0-9]+ +[0-9,]+ [^ ]+ [0-9]+ +[0-9]+%" &&
 		says "^VMREAD, natural width +[1-9]" && says "^VM exit.* [1-9][0-9]* " &&
-		says "^measure: 3 rows, 2 times each .*; stock is loaded$"
+		says "^measure: 3 rows, 2 times each .*: an emulator; stock is loaded$"
 	ok $? "measure"
 	cp /tmp/log /out/measure.txt
 	cp /check/out.tar.gz /out/measure.tar.gz

@@ -266,7 +266,8 @@ def hardware(all_runs):
     emulated = Runs([run for run in all_runs if not is_of_hardware(run)])
     machines = {}
     for run in filter(is_of_hardware, all_runs):
-        machines.setdefault((run['cpu_model'], run['kernel'], run['mitigations']), []).append(run)
+        cpu = run['cpu_model'] + (', emulated' if run['emulator'] else '')
+        machines.setdefault((cpu, run['kernel'], run['mitigations']), []).append(run)
     for (cpu, kernel, mitigations), runs in machines.items():
         rows = []
         for l1, _, row, stock, fast in Runs(runs).pairs():
