@@ -46,6 +46,8 @@ def kernel_parameters(spec):
         # Else, on 7.3, the host marks pages of random choice old, and L2 faults there:
         # L1 sees that in the guest linear address of later exits, under stock as well.
         'damon_stat.enabled=0',
+        # Else the kernel of a machine with one CPU takes its LOCK prefixes out, and none is counted.
+        'noreplace-smp',
         spec.append]))
 
 
