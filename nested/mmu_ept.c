@@ -11,14 +11,13 @@
  *								makes the role invalid
  *   the context's present role					compared
  *
- * kvm_mmu_new_pgd(), which finds the root of the page tables, is always called: it
- * requests the load of the root, honours kvm.ko's parameter flush_on_reuse, and forgets
- * the last MMIO access and the count of writes to page tables.
+ * The root of the page tables is found by kvm_mmu_new_pgd(), or as mmu_root.h says.
  */
 #include "kvm/vmx/vmx.h"
 #include "kvm/mmu.h"
 #include "vmx/params.h"
 #include "nested/mmu_roles.h"
+#include "nested/mmu_root.h"
 
 /**
  * mmu_roles_init_ept - do what kvm_init_shadow_ept_mmu() does, but for what would not change
@@ -43,7 +42,7 @@ void mmu_roles_init_ept(struct kvm_vcpu *vcpu, bool execonly, int lpage_level,
 		    execonly == memo->execonly && ad == memo->ad && mbec == memo->mbec;
 
 	if (likely(same && !fast_verify())) {
-		kvm_mmu_new_pgd(vcpu, eptp);
+		mmu_root_new_pgd_l2(vcpu, eptp);
 		return;
 	}
 	fast_init_shadow_ept_mmu(vcpu, execonly, lpage_level, ad, mbec, eptp);

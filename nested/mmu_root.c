@@ -1,7 +1,103 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The root of the MMU's page tables: what verify=1 compares.  See mmu_root.h. */
+/* The root of the MMU's page tables: is it found, and what verify=1 compares.  See mmu_root.h. */
+#include <linux/module.h>
+
+#include "kvm/mmu.h"
+#include "kvm/x86.h"
+#include "kvm/mmu/spte.h"
 #include "kvm/vmx/vmx_ops.h"
 #include "nested/mmu_root.h"
+
+/* kvm.ko's parameter of that name, which may change at any time; true if it is not found. */
+static bool unknown = true;
+static const bool *flush_on_reuse __read_mostly = &unknown;
+
+/**
+ * mmu_root_init - find kvm.ko's parameter flush_on_reuse
+ *
+ * kvm.ko exports no such variable, so that its table of parameters is searched.  This module uses
+ * kvm.ko, which therefore stays.
+ *
+ * Context: when the module is loaded; may sleep.
+ */
+void __init mmu_root_init(void)
+{
+	struct kobject *found = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, "kvm");
+	const struct module *kvm;
+	unsigned int i;
+
+	if (!found)
+		return;
+	kvm = container_of(found, struct module_kobject, kobj)->mod;
+	for (i = 0; kvm && i < kvm->num_kp; i++)
+		if (!strcmp(kvm->kp[i].name, "flush_on_reuse"))
+			flush_on_reuse = kvm->kp[i].arg;
+	kobject_put(found);
+}
+
+/*
+ * The page of the root that the MMU has, if it is the one that is_root_usable() looks for; else
+ * NULL.  Stores nothing.
+ */
+static __always_inline struct kvm_mmu_page *usable_root(const struct kvm_mmu *mmu, gpa_t pgd)
+{
+	struct kvm_mmu_page *sp;
+
+	if (!VALID_PAGE(mmu->root.hpa))
+		return NULL;
+	sp = fast_root_to_sp(mmu->root.hpa);
+	if (!sp || sp->role.word != mmu->root_role.word ||
+	    (!mmu->root_role.direct && mmu->root.pgd != pgd))
+		return NULL;
+	return sp;
+}
+
+/* Stock finds the root; it must be the one that the MMU had. */
+static noinline void verify_found(struct kvm_vcpu *vcpu, gpa_t pgd)
+{
+	struct fast_counters *counters = &to_vmx(vcpu)->fast.counters;
+	const struct kvm_mmu *mmu = vcpu->arch.mmu;
+	const struct kvm_mmu_root_info was = mmu->root;
+
+	kvm_mmu_new_pgd(vcpu, pgd);
+	counters->mmu_root_verify_checks++;
+	if (mmu->root.hpa != was.hpa || mmu->root.pgd != was.pgd ||
+	    !kvm_test_request(KVM_REQ_LOAD_MMU_PGD, vcpu))
+		FAST_MISMATCH(counters, mmu_root,
+			      "the MMU has the root %#llx, and stock takes %#llx",
+			      was.hpa, mmu->root.hpa);
+}
+
+/**
+ * mmu_root_is_found - decide whether kvm_mmu_new_pgd() would find the root that the MMU has
+ * @vcpu: the vCPU
+ * @pgd: the guest's page tables that the MMU shall follow, or NO_PGD
+ *
+ * Forgets what kvm_mmu_new_pgd() would forget.
+ *
+ * Context: the vCPU's thread.
+ * Return: true if it may be left out, and nothing but the load of the root is left to do.
+ */
+bool mmu_root_is_found(struct kvm_vcpu *vcpu, gpa_t pgd)
+{
+	const struct kvm_mmu *mmu = vcpu->arch.mmu;
+	struct kvm_mmu_page *sp;
+
+	if (!fast_switch_does(FAST_SWITCH_MMU_ROOT) || READ_ONCE(vcpu->requests) ||
+	    READ_ONCE(*flush_on_reuse))
+		return false;
+	sp = usable_root(mmu, pgd);
+	if (!sp)
+		return false;
+	if (unlikely(fast_verify())) {
+		verify_found(vcpu, pgd);
+		return false;
+	}
+	vcpu_clear_mmio_info(vcpu, MMIO_GVA_ANY);
+	if (!mmu->root_role.direct && atomic_read(&sp->write_flooding_count))
+		atomic_set(&sp->write_flooding_count, 0);
+	return true;
+}
 
 /**
  * mmu_root_remember - verify=1: note what was loaded, and let kvm.ko load it again

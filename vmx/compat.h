@@ -305,6 +305,12 @@ static inline void fast_map_set_dirty(const struct kvm_host_map *map)
 	((vmcs12)->tsc_multiplier == kvm_caps.default_tsc_scaling_ratio)
 #define fast_root(mmu)			((mmu)->root.hpa)
 #define fast_root_level(mmu)		((mmu)->root_role.level)
+/* The page of a root, NULL if it has none; only with kvm/mmu/spte.h */
+#if FAST_LINE >= FAST_LINE_6_12
+#define fast_root_to_sp(root)		root_to_sp(root)
+#else
+#define fast_root_to_sp(root)		to_shadow_page(root)
+#endif
 #define fast_nested_entries(vcpu)	((vcpu)->stat.nested_run)
 #define fast_uret_is_loaded(vmx, slot)	((vmx)->guest_uret_msrs[slot].load_into_hardware)
 #define fast_map_apic_access(nested, address)	((nested)->apic_access_page_map.hva = (address))

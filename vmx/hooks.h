@@ -246,6 +246,18 @@ static __always_inline void fast_entry_timer(struct kvm_vcpu *vcpu, u64 ticks)
 
 /* 6. Any entry, L1's or L2's; and what a write of EFER or CR4 changes for it. */
 
+/* Stock lets kvm_mmu_new_pgd() find the root for the other level's page tables. */
+static __always_inline void fast_new_pgd(struct kvm_vcpu *vcpu, gpa_t pgd, mmu_root_loader load)
+{
+	mmu_root_new_pgd(vcpu, pgd, load);
+}
+
+/* A nested entry begins, after which fast_load_mmu_root() is called. */
+static __always_inline void fast_root_may_wait(struct kvm_vcpu *vcpu)
+{
+	mmu_root_may_wait(vcpu);
+}
+
 /* L1 or L2 has its state.  kvm.ko looks for a request to load the MMU's root, by @load. */
 static __always_inline void fast_load_mmu_root(struct kvm_vcpu *vcpu, mmu_root_loader load)
 {

@@ -93,6 +93,8 @@ void __init fast_init(void)
 	say_loaded();
 	if (FAST_HAS(user_return))
 		user_return_init();
+	if (FAST_HAS(mmu_root))
+		mmu_root_init();
 }
 
 /**

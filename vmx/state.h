@@ -40,6 +40,7 @@ struct fast_vcpu {
 	struct checks_memo checks;
 	struct controls_memo controls;
 	struct mmu_roles_memo mmu;
+	enum mmu_root_state mmu_root_state;
 	struct mmu_root_memo mmu_root;		/* verify=1 */
 	struct preemption_timer preemption_timer;
 	struct vmcs02_memo vmcs02;

@@ -322,6 +322,30 @@ static void root_is_loaded(void)
 	run_to_the_end(PART_ROOT);
 }
 
+/* kvm.ko flushes at each switch then, for which it serves requests. */
+static void flush_on_reuse_is_honoured(void)
+{
+	static const char path[] = "/sys/module/kvm/parameters/flush_on_reuse";
+	uint64_t loaded[2];
+	int flush;
+
+	if (parameter("fast_switch") != '1') {
+		skip_reason = "no roots of our own";
+		return;
+	}
+	for (flush = 0; flush < 2; flush++) {
+		EXPECT(!write_file(path, flush ? "Y" : "N"), "%s", path);
+		create_vm(PART_ROOT);
+		while (run() != FINISHED)
+			;
+		loaded[flush] = counter("mmu_root_loaded");
+		kvm_vm_free(vm);
+	}
+	write_file(path, "N");
+	EXPECT(loaded[0] && !loaded[1], "loaded %lu roots, and with flush_on_reuse %lu", loaded[0],
+	       loaded[1]);
+}
+
 static void expect_time(int n, uint64_t reason, uint64_t least, uint64_t most)
 {
 	EXPECT(answer[n].reason == reason && answer[n].elapsed >= least &&
@@ -456,6 +480,7 @@ static const struct test_case cases[] = {
 	CASE(interrupt_posted_before_entry),
 	CASE(controls_are_those_l1_wants),
 	CASE(root_is_loaded),
+	CASE(flush_on_reuse_is_honoured),
 	CASE(l2s_timer_in_time),
 	CASE(destroyed_with_timer_armed),
 	CASE(vmx_restarted),
