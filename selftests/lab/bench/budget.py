@@ -11,10 +11,12 @@ make up most of them, and what stock cost in the same run:
     symbol vmx_vcpu_run 440
 
 On another kernel than the file's, a budget is scaled by what stock costs there:
-a point release that makes stock dearer is not ours to answer for.
+a point release that makes stock dearer is not ours to answer for.  Of what another compiler
+makes of the module the budgets say nothing.
 """
 
 import os
+import subprocess
 
 from scripts import TOP
 from . import compare
@@ -28,7 +30,14 @@ HEADER = '''# SPDX-License-Identifier: GPL-2.0
 # A change that costs more than 1%% fails budget_test; to accept it, or to make use
 # of a gain: make bench QUICK=1 && selftests/host/budget_test --update build/bench
 kernel %s
+compiler %s
 '''
+
+
+def compiler():
+    """The one of this computer, as in gcc-12."""
+    done = subprocess.run(['gcc', '-dumpversion'], stdout=subprocess.PIPE, text=True, check=True)
+    return 'gcc-' + done.stdout.strip().partition('.')[0]
 
 
 class Budget:
@@ -40,8 +49,8 @@ class Budget:
 
 
 def read(path=PATH):
-    """(kernel, {(l1, row, mitigations): Budget})"""
-    kernel, budgets, current = '', {}, None
+    """(kernel, compiler, {(l1, row, mitigations): Budget})"""
+    head, budgets, current = {}, {}, None
     with open(path, encoding='ascii') as file:
         for line in file:
             words = line.split()
@@ -49,15 +58,15 @@ def read(path=PATH):
                 continue
             if words[0].startswith('['):
                 current = budgets.setdefault(tuple(line.strip('[]\n').split()), Budget())
-            elif words[0] == 'kernel':
-                kernel = words[1]
+            elif words[0] in ('kernel', 'compiler'):
+                head[words[0]] = words[1]
             elif words[0] == 'stock':
                 current.stock = float(words[1])
             elif words[0] == 'symbol':
                 current.symbols[words[1]] = float(words[2])
             else:
                 current.costs[words[0]] = float(words[1])
-    return kernel, budgets
+    return head['kernel'], head['compiler'], budgets
 
 
 def key(run):
@@ -75,7 +84,7 @@ def by_variant(runs):
 def write(runs, path=PATH):
     """Make what runs cost the budgets."""
     with open(path, 'w', encoding='ascii') as file:
-        file.write(HEADER % runs[0]['kernel'])
+        file.write(HEADER % (runs[0]['kernel'], compiler()))
         for name, row in sorted(by_variant(runs).items()):
             file.write('\n[%s]\nstock %g\n' % (' '.join(name),
                                                round(row['stock']['l0_instructions'], 1)))
