@@ -78,6 +78,7 @@ struct mailbox {
 	uint64_t l2_died;
 	uint64_t has_evmcs;
 	uint64_t verbose;		/* each value, not a digest of many */
+	uint64_t stormed;		/* a thread on another CPU has changed memslots */
 	uint64_t mark;			/* open or close the counters' window */
 	uint64_t logged;
 	struct log_entry log[LOG_ENTRIES];

@@ -119,6 +119,7 @@ void storm_begin(void)
 	storm.blows = sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	if (!storm.blows)
 		return;
+	mail->stormed = 1;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	TEST_ASSERT(!pthread_create(&storm.thread, NULL, storm_body, NULL), "pthread_create");
