@@ -83,8 +83,7 @@ bool mmu_root_is_found(struct kvm_vcpu *vcpu, gpa_t pgd)
 	const struct kvm_mmu *mmu = vcpu->arch.mmu;
 	struct kvm_mmu_page *sp;
 
-	if (!fast_switch_does(FAST_SWITCH_MMU_ROOT) || READ_ONCE(vcpu->requests) ||
-	    READ_ONCE(*flush_on_reuse))
+	if (READ_ONCE(vcpu->requests) || READ_ONCE(*flush_on_reuse))
 		return false;
 	sp = usable_root(mmu, pgd);
 	if (!sp)

@@ -61,7 +61,8 @@ static __always_inline void mmu_root_new_pgd_l2(struct kvm_vcpu *vcpu, gpa_t pgd
 {
 	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
 
-	if (FAST_HAS(mmu_root) && likely(fast->mmu_root_state != MMU_ROOT_BY_STOCK) &&
+	if (FAST_HAS(mmu_root) && fast_switch_does(FAST_SWITCH_MMU_ROOT) &&
+	    likely(fast->mmu_root_state != MMU_ROOT_BY_STOCK) &&
 	    likely(mmu_root_is_found(vcpu, pgd)))
 		fast->mmu_root_state = MMU_ROOT_WAITS;
 	else
@@ -78,7 +79,9 @@ static __always_inline void mmu_root_new_pgd_l2(struct kvm_vcpu *vcpu, gpa_t pgd
  */
 static __always_inline void mmu_root_new_pgd(struct kvm_vcpu *vcpu, gpa_t pgd, mmu_root_loader load)
 {
-	if (is_guest_mode(vcpu)) {
+	if (!fast_switch_does(FAST_SWITCH_MMU_ROOT)) {
+		kvm_mmu_new_pgd(vcpu, pgd);
+	} else if (is_guest_mode(vcpu)) {
 		mmu_root_new_pgd_l2(vcpu, pgd);
 	} else if (likely(mmu_root_is_found(vcpu, NO_PGD))) {
 		load(vcpu, fast_root(vcpu->arch.mmu), fast_root_level(vcpu->arch.mmu));
@@ -96,7 +99,8 @@ static __always_inline void mmu_root_new_pgd(struct kvm_vcpu *vcpu, gpa_t pgd, m
  */
 static __always_inline void mmu_root_may_wait(struct kvm_vcpu *vcpu)
 {
-	to_vmx(vcpu)->fast.mmu_root_state = MMU_ROOT_MAY_WAIT;
+	if (fast_switch_does(FAST_SWITCH_MMU_ROOT))
+		to_vmx(vcpu)->fast.mmu_root_state = MMU_ROOT_MAY_WAIT;
 }
 
 /**
@@ -109,12 +113,16 @@ static __always_inline void mmu_root_may_wait(struct kvm_vcpu *vcpu)
 static __always_inline void mmu_root_load(struct kvm_vcpu *vcpu, mmu_root_loader load)
 {
 	struct fast_vcpu *fast = &to_vmx(vcpu)->fast;
-	const bool waits = fast->mmu_root_state == MMU_ROOT_WAITS && is_guest_mode(vcpu);
 	const struct kvm_mmu *mmu = vcpu->arch.mmu;
-	const u64 requests = READ_ONCE(vcpu->requests);
+	u64 requests;
+	bool waits;
 
+	if (!fast_switch_does(FAST_SWITCH_MMU_ROOT))
+		return;
+	waits = fast->mmu_root_state == MMU_ROOT_WAITS && is_guest_mode(vcpu);
 	fast->mmu_root_state = MMU_ROOT_BY_STOCK;
-	if (!fast_switch_does(FAST_SWITCH_MMU_ROOT) || (!waits && !requests))
+	requests = READ_ONCE(vcpu->requests);
+	if (!waits && !requests)
 		return;
 	if (unlikely(requests != (waits ? 0 : LOAD_ROOT) || !VALID_PAGE(fast_root(mmu)))) {
 		if (waits)
