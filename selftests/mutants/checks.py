@@ -490,10 +490,15 @@ def known(check):
     return name in CHECKS and (not mark or line in kernel_lines())
 
 
+def look_at(check):
+    """The name of a check, whose kernel line is looked at from now on."""
+    name, _, looked_at.line = check.partition('@')
+    return name
+
+
 def run(check, tree):
     """The outcome of a check, as known() takes it."""
-    name, _, looked_at.line = check.partition('@')
-    return CHECKS[name](tree)
+    return CHECKS[look_at(check)](tree)
 
 
 @functools.lru_cache(maxsize=None)
@@ -510,6 +515,6 @@ def tests_key():
 
 def outcome_path(check, tree):
     """Where the outcome of a check is kept."""
-    name, _, looked_at.line = check.partition('@')
+    name = look_at(check)
     return os.path.join(folder(), 'outcomes', '%s-%s' % (name, hashlib.sha256(
         (tests_key() + key(tree, kernel('mini'))).encode()).hexdigest()[:32]))
