@@ -223,6 +223,31 @@ cache_with_a_space() {
 	done
 }
 
+# stub NAME: in $work/bin, from standard input
+stub() {
+	mkdir -p "$work/bin" && cat > "$work/bin/$1" && chmod +x "$work/bin/$1"
+}
+
+# An upgrade may run: apt-get finds its lock taken, and then not.
+setup_waits_for_apt() {
+	local log called=$work/apt-get-called
+	stub dpkg-query <<< '#!/bin/sh'
+	stub sleep <<< '#!/bin/sh'
+	stub apt-get <<- END
+		#!/bin/sh
+		echo "\$*" >> $called
+		[ \$(grep -c "^\$1" $called) -gt 1 ] || { echo "E: Could not get lock x"; exit 100; }
+		[ ! -e $called.fails ] || { echo "E: no such package"; exit 100; }
+	END
+	log=$(PATH=$work/bin:$PATH selftests/setup 2>&1) && cut -d' ' -f1 "$called" &&
+		diff <(cut -d' ' -f1 "$called") <(printf '%s\n' update update install install) &&
+		grep -q 'WAIT .*another apt-get' <<< "$log" || { echo "$log"; return 1; }
+	rm "$called"
+	touch "$called.fails"
+	! log=$(PATH=$work/bin:$PATH selftests/setup 2>&1) && [ "$(wc -l < "$called")" = 2 ] &&
+		grep -q 'no such package' <<< "$log" || { echo "$log"; return 1; }
+}
+
 # Nothing of that line is built yet.
 kernel_line_by_name() {
 	rm -rf build
@@ -256,6 +281,7 @@ check "a source tree serves as KSRC" source_tree_as_ksrc
 check "SERIES=2017 builds stock with these patches" variant_2017_builds_without_our_files
 check "an unknown SERIES" refused "2017 ticks" KDIR="$kdir" SERIES=nothing
 check "what makes kbuild stop is shown" kbuild_stops
+check "another apt-get runs: the set-up waits for it" setup_waits_for_apt
 check "a project folder with a space" in_folder "a b" "the folder of this project is '$work/a b'" \
 	make KDIR="$kdir"
 check "a project folder with a colon" in_folder a:b "the folder of this project is '$work/a:b'" \
