@@ -34,7 +34,7 @@
 #define FAILED_ENTRY	BIT(31)
 
 enum operation {
-	L1_READ,	/* read the MSR "count" times */
+	L1_READ,	/* read the MSR "count" times; "value": KVM cannot emulate that */
 	L1_WRITE,	/* write "value" to the MSR */
 	L1_ENTER_L2,	/* VM entry; answer with the exit reason */
 	L1_INTERCEPT,	/* set the MSR's read bit in L1's bitmap to "value" */
@@ -148,6 +148,8 @@ static void l1_guest_code(struct vmx_pages *vmx)
 				answer.exit_reason, answer.field);
 		switch (request.operation) {
 		case L1_READ:
+			if (request.value)	/* its emulator lacks POPCNT */
+				asm volatile("popcnt %%eax, %%eax" : : : "eax", "cc");
 			read_debugctl(request.count);
 			break;
 		case L1_WRITE:
@@ -361,7 +363,7 @@ static void change_while_emulating(bool host_freeze)
 	emulated.tr.unusable = 1;
 	vcpu_sregs_set(vcpu, &emulated);
 	host_debugctl_set(0, host_freeze);
-	EXPECT(!ASK(READ, .count = 3) &&
+	EXPECT(!ASK(READ, .count = 3, .value = true) &&
 	       vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR,
 	       "exit %d", vcpu->run->exit_reason);
 	vcpu_sregs_set(vcpu, &usual);
