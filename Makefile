@@ -169,7 +169,7 @@ soak:
 
 .PHONY: mutants
 mutants:
-	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/mutants/run $(MUTANTS)
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL selftests/mutants/run $(LINE:%=--line %) $(MUTANTS)
 
 # KERNELS= chooses, as in KERNELS="6.1 6.12"; QUICK=1 leaves the Linux L1 out
 .PHONY: history

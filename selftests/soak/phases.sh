@@ -37,7 +37,8 @@ vmstat() { awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat; }
 log_complaints() {
 	dmesg | awk '/soak: seen so far/ { n = 0; next } { line[n++] = $0 }
 		     END { for (i = 0; i < n; i++) print line[i] }' |
-		grep -E "$splat|kvm-intel-fast: " | grep -v 'debugctl_passthrough='
+		grep -E "$splat|kvm-intel-fast: " |
+		grep -vE 'debugctl_passthrough=|set_cpu_sibling_map|topology_sane'
 	echo '<5>soak: seen so far' > /dev/kmsg
 	echo 1 > /sys/kernel/debug/clear_warn_once
 }

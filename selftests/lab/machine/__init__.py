@@ -9,5 +9,5 @@ import by name.
 
 from .files import read, save
 from .runner import exit_status, explain, kernel_parameters, run, run_and_show
-from .spec import SWAP_MODULE, Spec, add_options, carried, module
+from .spec import SIBLINGS_ON_TWO_NODES, SWAP_MODULE, Spec, add_options, carried, module
 from .tools import kernel_directory, tool
