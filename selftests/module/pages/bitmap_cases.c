@@ -113,8 +113,11 @@ void user_space_filters_speculation_controls(void)
 {
 	if (!has_speculation_controls())
 		return;
-	filter_an_msr(MSR_IA32_SPEC_CTRL, false);
-	filter_an_msr(MSR_IA32_SPEC_CTRL, true);
+	/* Stock of 6.12 lets SPEC_CTRL pass, whatever the filter says. */
+	if (!kernel_is_at_least(6, 12) || kernel_is_at_least(7, 2)) {
+		filter_an_msr(MSR_IA32_SPEC_CTRL, false);
+		filter_an_msr(MSR_IA32_SPEC_CTRL, true);
+	}
 	filter_an_msr(MSR_IA32_PRED_CMD, true);
 }
 
