@@ -63,6 +63,12 @@ def of_build_folder(folder):
     return final
 
 
+@functools.lru_cache(maxsize=None)
+def of_lab(name):
+    """A kernel of selftests/lab/kernel, the same for all that this process starts."""
+    return tool('kernel', name)
+
+
 def kernel_directory(name):
     """Of a kernel of the lab, of one that a directory holds, or of one built in a folder."""
     if name in ('debian', 'mini', 'debug'):     # also where the folder debian/ is
@@ -75,4 +81,4 @@ def kernel_directory(name):
         folder = os.path.abspath(name)
         built = os.path.exists(os.path.join(folder, '.config'))
         return of_build_folder(folder) if built else folder
-    return tool('kernel', name)
+    return of_lab(name)
