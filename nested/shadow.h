@@ -16,7 +16,7 @@ void shadow_do_clear(struct kvm_vcpu *vcpu);
 void shadow_do_write_exited(struct kvm_vcpu *vcpu, unsigned long encoding);
 
 /**
- * shadow_has_window - tell whether a nested entry is inside the window, with no current VMCS
+ * shadow_has_window - tell whether neither vmcs01 nor vmcs02 is current: see shadow.c
  * @vcpu: the vCPU
  *
  * Context: the vCPU's thread.
